@@ -1,0 +1,1 @@
+"""The pages around the modules: frame, sign-in look, audit, sync, errors."""

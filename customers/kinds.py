@@ -1,0 +1,150 @@
+"""What the core is told of customers: their events, and the rows that a state makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from customers.models import DetailType, Entity, EntityDetail, EntityType, SearchKey
+from customers.normalize import SEARCHED_CODES, fold_text
+from events.fold import Row, RowKey, State
+from events.registry import (
+    STRUCTURAL_GROUPS,
+    Derived,
+    GenesisEntity,
+    Kind,
+    register,
+    wide_rows,
+)
+
+ENTITY_TYPES = {"PERSON": "Person", "INSTITUTION": "Institution"}
+
+# code: (label, type of value, searchable)
+DETAIL_TYPES = {
+    "surname": ("Surname", "text", True),
+    "name": ("Name", "text", True),
+    "dob": ("Date of birth", "date", True),
+    "document_number": ("Document number", "document_number", True),
+    "phone": ("Phone", "phone", False),
+    "email": ("E-mail", "email", False),
+    "company": ("Company", "text", False),
+    "notes": ("Notes", "text", False),
+    "owner": ("Owner", "member", False),
+}
+
+_ENTITY = RowKey("entity", "")
+_NAMING = frozenset(
+    {"type", "display_name", "merged_into", "surname", "name", "company"}
+)
+_NOT_DETAILS = STRUCTURAL_GROUPS | {"display_name"}
+
+
+def display_name(state: State) -> str:
+    """Return the name set by hand, else one made of name and surname, company or number."""
+
+    def value(group: str) -> str:
+        return str(state.get(group, {}).get("value") or "")
+
+    return (
+        value("display_name")
+        or " ".join(part for part in (value("name"), value("surname")) if part)
+        or value("company")
+        or value("document_number")
+        or value("email")
+        or value("phone")
+    )
+
+
+def entity_rows(state: State) -> Iterable[Row]:
+    """Return the narrow row, and a row for each detail that has a value."""
+    yield Row(
+        _ENTITY,
+        _NAMING,
+        {
+            "entity_type": state.get("type", {}).get("value") or "PERSON",
+            "display_name": display_name(state),
+            "merged_into": state.get("merged_into", {}).get("value"),
+        },
+    )
+    for group, fields in state.items():
+        if group not in _NOT_DETAILS and any(
+            value is not None for value in fields.values()
+        ):
+            yield Row(
+                RowKey("detail", group), frozenset({group}), {"value": dict(fields)}
+            )
+
+
+def search_keys(state: State) -> Iterable[Mapping[str, Any]]:
+    """Return the present values of the searched details, folded."""
+    for code in SEARCHED_CODES:
+        value = state.get(code, {}).get("value")
+        if value is not None:
+            yield {"detail_code": code, "folded": fold_text(code, str(value))}
+
+
+def _coded_rows(table: str, columns: tuple[str, ...]) -> Any:
+    return wide_rows(table, {"definition": columns})
+
+
+ENTITY = Kind(
+    name="customers.entity",
+    event_types={
+        "customers.entity_created": 1,
+        "customers.details_changed": 1,
+        "customers.entity_deleted": 1,
+        "customers.entity_restored": 1,
+    },
+    tables={"entity": Entity, "detail": EntityDetail},
+    rows=entity_rows,
+    derived=(Derived(SearchKey, search_keys),),
+)
+
+ENTITY_TYPE = Kind(
+    name="customers.entity_type",
+    event_types={"customers.entity_type_defined": 1},
+    tables={"entity_type": EntityType},
+    rows=_coded_rows("entity_type", ("code", "label")),
+    clear_groups=STRUCTURAL_GROUPS | {"definition"},
+    genesis=tuple(
+        GenesisEntity(code, {"definition": {"code": code, "label": label}})
+        for code, label in ENTITY_TYPES.items()
+    ),
+    genesis_type="customers.entity_type_defined",
+)
+
+DETAIL_TYPE = Kind(
+    name="customers.detail_type",
+    event_types={"customers.detail_type_defined": 1},
+    tables={"detail_type": DetailType},
+    rows=_coded_rows(
+        "detail_type",
+        ("code", "label", "value_type", "is_personal", "is_searchable", "position"),
+    ),
+    clear_groups=STRUCTURAL_GROUPS | {"definition"},
+    genesis=tuple(
+        GenesisEntity(
+            code,
+            {
+                "definition": {
+                    "code": code,
+                    "label": label,
+                    "value_type": value_type,
+                    "is_personal": True,
+                    "is_searchable": searchable,
+                    "position": position,
+                }
+            },
+        )
+        for position, (code, (label, value_type, searchable)) in enumerate(
+            DETAIL_TYPES.items()
+        )
+    ),
+    genesis_type="customers.detail_type_defined",
+)
+
+
+def register_kinds() -> None:
+    """Register the kinds of this module, once, when Django has loaded it."""
+    for kind in (ENTITY, ENTITY_TYPE, DETAIL_TYPE):
+        register(kind)

@@ -1,0 +1,33 @@
+"""What the codes of a customer are called on pages, in the order people read them."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+Text = str | Promise
+
+DETAIL_LABELS: dict[str, Text] = {
+    "surname": _("Surname"),
+    "name": _("Name"),
+    "dob": _("Date of birth"),
+    "document_number": _("Document number"),
+    "phone": _("Phone"),
+    "email": _("E-mail"),
+    "company": _("Company"),
+    "notes": _("Notes"),
+    "owner": _("Owner"),
+}
+TYPE_LABELS: dict[str, Text] = {"PERSON": _("Person"), "INSTITUTION": _("Institution")}
+OTHER_LABELS: dict[str, Text] = {
+    "display_name": _("Shown as"),
+    "entity_type": _("Type"),
+    "type": _("Type"),
+    "merged_into": _("Merged into"),
+    "deleted": _("Closed"),
+}
+
+
+def label_of(code: str) -> Text:
+    """Return what a detail code or group is called; the code itself if it has no name here."""
+    return DETAIL_LABELS.get(code) or OTHER_LABELS.get(code) or code

@@ -1,0 +1,175 @@
+"""From what an author wants to the events that say it, under the lock of the heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from events import log
+from events.envelope import Event, Fields, normal
+from events.errors import AlreadyExists, InvalidValue, Parked, Stale, Unknown
+from events.fold import CLOSING_GROUPS, State, fold
+from events.heads import Head, etag
+from events.registry import Kind
+from events.stamp import Stamp, next_ts, uuid7
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who writes: the member's uid, the location, the instant (µs) and the request."""
+
+    actor: UUID | None
+    origin: str
+    now: int
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A wanted change of one entity.
+
+    ``known`` is the ``{group: stamp}`` map of the form its author filled in, ``if_match`` the hash
+    of that map; with neither, the author takes the record as it stands. ``is_new`` refuses an
+    entity that has events already. ``subject_uid`` defaults to the entity itself.
+    """
+
+    entity_uid: UUID
+    type: str
+    set: Mapping[str, Fields]
+    kind: Kind
+    subject_uid: UUID | None = None
+    effective: int | None = None
+    known: Mapping[str, Stamp] | None = None
+    if_match: str | None = None
+    is_new: bool = False
+    voids: Sequence[UUID] = field(default=())
+    resolves: Sequence[str] = field(default=())
+    reason: str | None = None
+
+
+def events_of(
+    drafts: Sequence[Draft], heads: Mapping[UUID, Head], author: Author
+) -> list[Event]:
+    """Return the events that ``drafts`` make, stamped; none for what is so already.
+
+    Raises ``Unknown``, ``AlreadyExists``, ``Parked`` or ``Stale``; then nothing may be written.
+    """
+    ts = author.now
+    for head in heads.values():
+        ts = next_ts(ts, head.memo.last_ts)
+    changes = [
+        (draft, changed)
+        for draft in drafts
+        for changed in [_changed(draft, heads[draft.entity_uid], ts)]
+        if changed or draft.voids or draft.resolves
+    ]
+    tx = uuid7(ts)
+    return [
+        _event(
+            draft,
+            changed,
+            heads[draft.entity_uid],
+            author,
+            (ts, tx, index, len(changes)),
+        )
+        for index, (draft, changed) in enumerate(changes)
+    ]
+
+
+def _changed(draft: Draft, head: Head, ts: int) -> dict[str, Fields]:
+    """Return the groups of a draft that are not so already, after checking that it may be made."""
+    if head.parked_reason is not None:
+        raise Parked(draft.entity_uid)
+    if draft.is_new and head.exists:
+        raise AlreadyExists(draft.entity_uid)
+    if not head.exists and not draft.is_new:
+        raise Unknown(draft.entity_uid)
+    if draft.effective is not None and draft.effective > ts:
+        raise InvalidValue("effective", "not in the future")
+    wanted: dict[str, Fields] = {
+        group: normal(fields) for group, fields in draft.set.items()
+    }
+    state = _state_at(draft, head)
+    changed = {
+        g: fields for g, fields in wanted.items() if not _is_so(state, g, fields)
+    }
+    # Two agents who mend one typo alike do not disagree: only what would change can be stale.
+    _refuse_stale(draft, changed, head)
+    return changed
+
+
+def _is_so(state: State, group: str, fields: Fields) -> bool:
+    """Whether the group has these values already; a group never set is as good as empty."""
+    known = state.get(group)
+    return (
+        known == fields
+        if known is not None
+        else not any(v is not None for v in fields.values())
+    )
+
+
+def _state_at(draft: Draft, head: Head) -> State:
+    """Return the state a change is compared with: that of the time it is to take effect."""
+    if draft.effective is None or draft.is_new:
+        return head.memo.state
+    events = log.load([draft.entity_uid])[draft.entity_uid]
+    before = [event for event in events if event.effective_at <= draft.effective]
+    return fold(before, draft.kind.rows).memo.state
+
+
+def _refuse_stale(draft: Draft, wanted: Mapping[str, Fields], head: Head) -> None:
+    """Raise ``Stale`` when the head is newer than the author's map where it matters."""
+    stamps = head.memo.stamps
+    if draft.known is not None:
+        everything = stamps.keys() | draft.known.keys()
+        closes = any(group in wanted for group in CLOSING_GROUPS)
+        matters = everything if closes else {*wanted, *CLOSING_GROUPS}
+        newer = {g for g in matters if stamps.get(g) != draft.known.get(g)}
+    elif draft.if_match is not None and draft.if_match != etag(stamps):
+        newer = set(wanted)
+    else:
+        return
+    if newer:
+        state = head.memo.state
+        groups = sorted(newer | wanted.keys())
+        raise Stale(
+            draft.entity_uid, {g: (wanted.get(g, {}), state.get(g, {})) for g in groups}
+        )
+
+
+def _event(
+    draft: Draft,
+    changed: Mapping[str, Fields],
+    head: Head,
+    author: Author,
+    place: tuple[int, UUID, int, int],
+) -> Event:
+    ts, tx, tx_index, tx_size = place
+    stamps = head.memo.stamps
+    # A closing event carries its base for every group, every event its base for the closing ones.
+    closes = any(group in changed for group in CLOSING_GROUPS)
+    groups = {*changed, *CLOSING_GROUPS, *(stamps if closes else ())}
+    personal = draft.reason is not None or any(
+        draft.kind.is_personal(g) for g in changed
+    )
+    return Event(
+        event_id=uuid7(ts),
+        origin=author.origin,
+        entity_uid=draft.entity_uid,
+        type=draft.type,
+        schema_version=draft.kind.event_types[draft.type],
+        subject_uid=(draft.subject_uid or draft.entity_uid) if personal else None,
+        ts=ts,
+        effective=draft.effective,
+        tx=tx,
+        tx_index=tx_index,
+        tx_size=tx_size,
+        set=changed,
+        base={group: stamps.get(group) for group in groups},
+        voids=tuple(draft.voids),
+        resolves=tuple(draft.resolves),
+        actor=author.actor,
+        reason=draft.reason if draft.reason is None else normal(draft.reason),
+        request_id=author.request_id,
+    )

@@ -1,0 +1,215 @@
+"""The event: a frozen past-tense fact, and its canonical bytes.
+
+``raw`` is made once, at the origin, and never again: hashes, chains and signatures are over it.
+It names every group the event set, but holds only values that are not personal; the personal
+ones, and the reason, travel in one ciphertext beside it (see ``events.keys``).
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, TypeVar
+from uuid import UUID
+
+from events.errors import UndecodableEvent
+from events.stamp import Stamp, stamp_from_json, to_datetime
+
+Value = Any  # str | int | bool | None | list[Value] | dict[str, Value]; never a float
+Fields = Mapping[str, Value]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """What ``raw`` says of the ciphertext: the key's name, the nonce and the SHA-256, in hex."""
+
+    kid: str
+    iv: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of one entity. ``ts`` and ``effective`` are µs since 1970.
+
+    ``set`` is ``{group: {field: value}}``, whole groups only. ``base`` is, for each of those
+    groups and for the closing groups, the greatest stamp its author knew (``None``: never set).
+    """
+
+    event_id: UUID
+    origin: str
+    entity_uid: UUID
+    type: str
+    schema_version: int
+    ts: int
+    tx: UUID
+    tx_index: int = 0
+    tx_size: int = 1
+    set: Mapping[str, Fields] = field(default_factory=dict)
+    base: Mapping[str, Stamp | None] = field(default_factory=dict)
+    effective: int | None = None
+    subject_uid: UUID | None = None
+    voids: tuple[UUID, ...] = ()
+    resolves: tuple[str, ...] = ()
+    actor: UUID | None = None
+    reason: str | None = None
+    request_id: str = ""
+    secret: Secret | None = None
+
+    @property
+    def stamp(self) -> Stamp:
+        """The place of this event in the order of all events."""
+        return Stamp(self.ts, self.origin, self.event_id)
+
+    @property
+    def effective_at(self) -> int:
+        """When the change took effect, in µs; never later than ``ts``."""
+        return self.ts if self.effective is None else min(self.effective, self.ts)
+
+
+def normal(value: Value) -> Value:
+    """Return ``value`` in canonical form: NFC text, decimals as text; ``TypeError`` for floats.
+
+    Done at the origin only: a location that applies an event takes its bytes as they are.
+    """
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, UUID | Decimal):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {normal(str(key)): normal(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [normal(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def canonical(value: Value) -> bytes:
+    """Return sorted-key, compact UTF-8 JSON of a value that is already in canonical form."""
+    return json.dumps(
+        value,
+        ensure_ascii=False,
+        sort_keys=True,
+        separators=(",", ":"),
+        allow_nan=False,
+    ).encode()
+
+
+def to_raw(event: Event, clear_groups: frozenset[str] | None = None) -> bytes:
+    """Return the canonical bytes of ``event``.
+
+    ``clear_groups`` are the groups whose values are not personal; those of all others are left
+    out. ``None`` keeps every value (an event without personal values).
+    """
+    return canonical(_document(event, clear_groups))
+
+
+def _document(event: Event, clear_groups: frozenset[str] | None) -> dict[str, Value]:
+    def shown(group: str) -> Fields:
+        clear = clear_groups is None or group in clear_groups
+        return dict(event.set[group]) if clear else {}
+
+    document: dict[str, Value] = {
+        "event_id": str(event.event_id),
+        "origin": event.origin,
+        "entity_uid": str(event.entity_uid),
+        "type": event.type,
+        "schema_version": event.schema_version,
+        "subject_uid": None if event.subject_uid is None else str(event.subject_uid),
+        "ts": event.ts,
+        "tx": str(event.tx),
+        "tx_index": event.tx_index,
+        "tx_size": event.tx_size,
+        "set": {group: shown(group) for group in event.set},
+        "base": {
+            group: None if stamp is None else stamp.to_json()
+            for group, stamp in event.base.items()
+        },
+        "actor": None if event.actor is None else str(event.actor),
+        "request_id": event.request_id,
+    }
+    if event.effective is not None:
+        document["effective"] = event.effective
+    if event.voids:
+        document["voids"] = [str(target) for target in event.voids]
+    if event.resolves:
+        document["resolves"] = list(event.resolves)
+    if event.secret is not None:
+        document["secret"] = {
+            "kid": event.secret.kid,
+            "iv": event.secret.iv,
+            "sha256": event.secret.sha256,
+        }
+    return document
+
+
+def from_raw(raw: bytes) -> Event:
+    """Return the event that ``raw`` holds; ``UndecodableEvent`` if it holds none."""
+    try:
+        return _event(json.loads(raw))
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise UndecodableEvent from exc
+
+
+def _event(doc: dict[str, Any]) -> Event:
+    def uid(name: str) -> UUID | None:
+        return None if doc[name] is None else UUID(doc[name])
+
+    secret = doc.get("secret")
+    return Event(
+        event_id=UUID(doc["event_id"]),
+        origin=_typed(doc["origin"], str),
+        entity_uid=UUID(doc["entity_uid"]),
+        type=_typed(doc["type"], str),
+        schema_version=_typed(doc["schema_version"], int),
+        subject_uid=uid("subject_uid"),
+        ts=_typed(doc["ts"], int),
+        effective=None if "effective" not in doc else _typed(doc["effective"], int),
+        tx=UUID(doc["tx"]),
+        tx_index=_typed(doc["tx_index"], int),
+        tx_size=_typed(doc["tx_size"], int),
+        set={group: _typed(fields, dict) for group, fields in doc["set"].items()},
+        base={group: stamp_from_json(stamp) for group, stamp in doc["base"].items()},
+        voids=tuple(UUID(target) for target in doc.get("voids", ())),
+        resolves=tuple(doc.get("resolves", ())),
+        actor=uid("actor"),
+        request_id=_typed(doc["request_id"], str),
+        secret=None
+        if secret is None
+        else Secret(secret["kid"], secret["iv"], secret["sha256"]),
+    )
+
+
+def _typed(value: object, kind: type[_T]) -> _T:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise TypeError
+    return value
+
+
+def opened(event: Event, values: Mapping[str, Fields], reason: str | None) -> Event:
+    """Return ``event`` with the values of its ciphertext put back in their groups."""
+    merged = {
+        group: {**fields, **values.get(group, {})}
+        for group, fields in event.set.items()
+    }
+    return replace(event, set=merged, reason=reason)
+
+
+def cloudevent(event: Event) -> dict[str, str]:
+    """Return the CloudEvents 1.0 attributes of ``event``, for the binary content mode."""
+    return {
+        "specversion": "1.0",
+        "id": str(event.event_id),
+        "source": f"/sins/{event.origin}",
+        "type": event.type,
+        "subject": str(event.entity_uid),
+        "time": to_datetime(event.ts).isoformat().replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "dataschema": f"urn:sins:{event.type}:{event.schema_version}",
+        "partitionkey": str(event.entity_uid),
+    }

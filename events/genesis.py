@@ -1,0 +1,52 @@
+"""Built-in entities: events that every location makes for itself, the same to the byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID, uuid5
+
+from django.conf import settings
+
+from events.envelope import Event, normal, to_raw
+from events.fold import CLOSING_GROUPS
+from events.log import Sealed
+from events.recorder import Received, receive
+from events.registry import Kind, coded_uid, kinds
+
+ORIGIN = "genesis"
+
+
+def genesis_version() -> int:
+    """Return how many built-in entities the modules of this release define."""
+    return sum(len(kind.genesis) for kind in kinds())
+
+
+def genesis_events(network: UUID) -> Iterator[Event]:
+    """Yield the genesis events of all registered kinds; they are never numbered and never sent."""
+    for kind in kinds():
+        for n, entity in enumerate(kind.genesis, start=1):
+            event_id = uuid5(network, f"{kind.name}:{entity.code}:{n}")
+            yield Event(
+                event_id=event_id,
+                origin=ORIGIN,
+                entity_uid=coded_uid(network, kind.name, entity.code),
+                type=kind.genesis_type,
+                schema_version=kind.event_types[kind.genesis_type],
+                ts=n,
+                tx=event_id,
+                set=normal(entity.set),
+                base=dict.fromkeys((*entity.set, *CLOSING_GROUPS)),
+            )
+
+
+def record_genesis(now: int) -> int:
+    """Record the genesis events that are not here yet; return how many were new."""
+    events = [
+        Sealed(event, to_raw(event)) for event in genesis_events(settings.NETWORK_ID)
+    ]
+    return len(receive(events, Received(now)))
+
+
+def uid_of(kind: Kind, code: str) -> UUID:
+    """Return the uid of the entity of ``kind`` with that code in this network."""
+    return coded_uid(settings.NETWORK_ID, kind.name, code)

@@ -1,0 +1,140 @@
+"""Heads: the lock of an entity's writers, and the memo its fold resumes from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from events.envelope import canonical
+from events.fold import Memo, Opening, RowKey
+from events.keys import open_state, seal_state
+from events.registry import Kind, kind_named
+from events.stamp import Stamp, known_stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What this location knows of an entity while its row is locked (or when it was read)."""
+
+    entity_uid: UUID
+    kind_name: str
+    memo: Memo
+    has_voids: bool = False
+    has_conflicts: bool = False
+    parked_reason: str | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether the entity has an event that is not withdrawn."""
+        return bool(self.memo.stamps)
+
+    @property
+    def kind(self) -> Kind:
+        """The registered kind; ``KeyError`` if no module here knows it."""
+        return kind_named(self.kind_name)
+
+
+def etag(stamps: Mapping[str, Stamp]) -> str:
+    """Return a hash of an entity's whole ``{group: stamp}`` map, in hex."""
+    return sha256(canonical({g: s.to_json() for g, s in stamps.items()})).hexdigest()[
+        :32
+    ]
+
+
+_COLUMNS = "entity_uid, kind, first_ts, last_ts, has_voids, has_conflicts, parked_reason, memo, state"
+
+# Missing heads first, then all locks; both in uid order, so that no two writers wait in a circle.
+_ENSURE = """
+INSERT INTO events_entityhead (entity_uid, kind, first_ts, last_ts, is_deleted, has_voids,
+                               has_conflicts, memo, state)
+SELECT uid, kind, 0, 0, false, false, false, '{}', ''
+FROM unnest(%s::uuid[], %s::text[]) AS wanted (uid, kind) ORDER BY uid
+ON CONFLICT DO NOTHING
+"""
+_LOCK = f"""
+SELECT {_COLUMNS} FROM events_entityhead WHERE entity_uid = ANY(%s)
+ORDER BY entity_uid FOR UPDATE
+"""
+_READ = f"SELECT {_COLUMNS} FROM events_entityhead WHERE entity_uid = ANY(%s)"
+
+_SAVE = """
+UPDATE events_entityhead h SET first_ts = n.first_ts, last_ts = n.last_ts,
+    is_deleted = n.is_deleted, has_voids = n.has_voids, has_conflicts = n.has_conflicts,
+    parked_reason = n.parked_reason, memo = n.memo, state = n.state
+FROM json_to_recordset(%s) AS n (entity_uid uuid, first_ts bigint, last_ts bigint,
+    is_deleted boolean, has_voids boolean, has_conflicts boolean, parked_reason text, memo jsonb,
+    state bytea)
+WHERE h.entity_uid = n.entity_uid
+"""
+
+
+def lock(kinds: Mapping[UUID, str]) -> dict[UUID, Head]:
+    """Return the locked heads of entities, making those that are missing with the kind given."""
+    uids = sorted(kinds)
+    with connection.cursor() as cursor:
+        cursor.execute(_ENSURE, [uids, [kinds[uid] for uid in uids]])
+        cursor.execute(_LOCK, [uids])
+        return {row[0]: _head(row) for row in cursor.fetchall()}
+
+
+def read(uids: Iterable[UUID]) -> dict[UUID, Head]:
+    """Return the heads of the entities that are known here, without locking them."""
+    with connection.cursor() as cursor:
+        cursor.execute(_READ, [list(uids)])
+        return {row[0]: _head(row) for row in cursor.fetchall()}
+
+
+def save(heads: Iterable[Head]) -> None:
+    """Write back locked heads."""
+    documents = [_document(head) for head in heads]
+    with connection.cursor() as cursor:
+        cursor.execute(_SAVE, [json.dumps(documents)])
+
+
+def _head(row: tuple[Any, ...]) -> Head:
+    uid, kind, first_ts, last_ts, has_voids, has_conflicts, parked_reason, memo, state = row
+    document = json.loads(memo) if isinstance(memo, str) else memo
+    return Head(
+        uid,
+        kind,
+        Memo(
+            state=open_state(bytes(state)),
+            stamps={group: known_stamp(s) for group, s in document.get("stamps", {}).items()},
+            first_ts=first_ts,
+            last_ts=last_ts,
+            open={
+                RowKey(table, code): Opening(begun, UUID(event_id))
+                for table, code, begun, event_id in document.get("open", ())
+            },
+        ),
+        has_voids,
+        has_conflicts,
+        parked_reason,
+    )
+
+
+def _document(head: Head) -> dict[str, object]:
+    memo = head.memo
+    return {
+        "entity_uid": str(head.entity_uid),
+        "first_ts": memo.first_ts,
+        "last_ts": memo.last_ts,
+        "is_deleted": memo.is_deleted,
+        "has_voids": head.has_voids,
+        "has_conflicts": head.has_conflicts,
+        "parked_reason": head.parked_reason,
+        "memo": {
+            "stamps": {group: stamp.to_json() for group, stamp in memo.stamps.items()},
+            "open": [
+                [key.table, key.code, begun.valid_from, str(begun.event_id)]
+                for key, begun in sorted(memo.open.items())
+            ],
+        },
+        "state": "\\x" + seal_state(memo.state).hex(),
+    }

@@ -1,0 +1,162 @@
+"""Personal values are sealed: one ciphertext per event, one key per person and origin.
+
+AES-256-GCM; the associated data is the event's raw bytes without their ``secret``, so a ciphertext
+cannot be moved to another event. Keys are wrapped (RFC 3394) with the network's wrapping key.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import (
+    InvalidUnwrap,
+    aes_key_unwrap,
+    aes_key_wrap,
+)
+from django.conf import settings
+from django.db import connection
+
+from events.envelope import Event, Secret, Value, canonical, from_raw, opened, to_raw
+from events.errors import MissingKey
+
+Subject = tuple[
+    UUID, str
+]  # (subject_uid, origin): no agreement between locations is needed
+
+
+def kid(subject: Subject) -> str:
+    """Return the name of a subject's key, as it stands in ``raw``."""
+    return f"{subject[0]}:{subject[1]}"
+
+
+def seal(event: Event, clear_groups: frozenset[str], key: bytes) -> tuple[bytes, bytes]:
+    """Return ``(raw, ciphertext)`` of an event whose personal values are sealed with ``key``."""
+    if event.subject_uid is None:
+        raise ValueError("an event with personal values needs a subject")
+    values = {
+        group: dict(event.set[group])
+        for group in event.set
+        if group not in clear_groups
+    }
+    plain = canonical({"set": values, "reason": event.reason})
+    iv = os.urandom(12)
+    ct = AESGCM(key).encrypt(iv, plain, to_raw(event, clear_groups))
+    secret = Secret(
+        kid((event.subject_uid, event.origin)), iv.hex(), hashlib.sha256(ct).hexdigest()
+    )
+    return to_raw(replace(event, secret=secret), clear_groups), ct
+
+
+def open_event(raw: bytes, ct: bytes | None, wrapped: bytes | None) -> Event:
+    """Return the event with all its values; ``MissingKey`` if they cannot be read here."""
+    event = from_raw(raw)
+    if event.secret is None:
+        return event
+    if ct is None or wrapped is None:
+        raise MissingKey
+    secret = {
+        "iv": event.secret.iv,
+        "kid": event.secret.kid,
+        "sha256": event.secret.sha256,
+    }
+    associated = raw.replace(b'"secret":' + canonical(secret) + b",", b"", 1)
+    try:
+        plain = AESGCM(unwrap(bytes(wrapped))).decrypt(
+            bytes.fromhex(event.secret.iv), bytes(ct), associated
+        )
+    except (InvalidTag, InvalidUnwrap, ValueError) as exc:
+        raise MissingKey from exc
+    values = json.loads(plain)
+    return opened(event, values["set"], values["reason"])
+
+
+def unwrap(wrapped: bytes) -> bytes:
+    """Return the key that ``wrapped`` holds."""
+    return aes_key_unwrap(_wrapping_key(), wrapped)
+
+
+def subject_keys(subjects: Iterable[Subject]) -> dict[Subject, bytes]:
+    """Return the keys of ``subjects`` for writing, making those that are missing."""
+    wanted = sorted(set(subjects))
+    found = _stored(wanted)
+    missing = [subject for subject in wanted if subject not in found]
+    if missing:
+        store_wrapped(
+            {
+                subject: aes_key_wrap(_wrapping_key(), os.urandom(32))
+                for subject in missing
+            }
+        )
+        found |= _stored(missing)  # another transaction may have been first
+    return {subject: unwrap(wrapped) for subject, wrapped in found.items()}
+
+
+def store_wrapped(keys: Mapping[Subject, bytes]) -> None:
+    """Keep wrapped keys; one that is there already stays."""
+    if not keys:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO events_subjectkey (subject_uid, origin, wrapped)"
+            " SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bytea[])"
+            " ORDER BY 1, 2 ON CONFLICT DO NOTHING",
+            [
+                [uid for uid, _ in keys],
+                [origin for _, origin in keys],
+                list(keys.values()),
+            ],
+        )
+
+
+def _stored(subjects: list[Subject]) -> dict[Subject, bytes]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT subject_uid, origin, wrapped FROM events_subjectkey"
+            " JOIN unnest(%s::uuid[], %s::text[]) AS wanted (uid, loc)"
+            " ON subject_uid = uid AND origin = loc",
+            [[uid for uid, _ in subjects], [origin for _, origin in subjects]],
+        )
+        return {
+            (uid, origin): bytes(wrapped) for uid, origin, wrapped in cursor.fetchall()
+        }
+
+
+def seal_state(state: Value) -> bytes:
+    """Return the present values of an entity, sealed for this network's heads."""
+    iv = os.urandom(12)
+    return iv + AESGCM(_derived_key(b"head state")).encrypt(iv, canonical(state), None)
+
+
+def open_state(sealed: bytes) -> Value:
+    """Return what ``seal_state`` sealed; an empty head has an empty state."""
+    if not sealed:
+        return {}
+    return json.loads(
+        AESGCM(_derived_key(b"head state")).decrypt(sealed[:12], sealed[12:], None)
+    )
+
+
+def hashdiff(values: Value) -> bytes:
+    """Return a 16-byte keyed hash of canonical values: equal values, equal hash, network-wide."""
+    return hmac.digest(_derived_key(b"hashdiff"), canonical(values), "sha256")[:16]
+
+
+@cache
+def _wrapping_key() -> bytes:
+    return base64.b64decode(settings.WRAPPING_KEY)
+
+
+@cache
+def _derived_key(purpose: bytes) -> bytes:
+    secret = base64.b64decode(settings.NETWORK_SECRET)
+    return hmac.digest(secret, b"sins " + purpose, "sha256")

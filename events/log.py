@@ -1,0 +1,124 @@
+"""Reading and keeping events: the log is inserted into and read, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+from events import keys
+from events.envelope import Event
+from events.stamp import to_datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An event as it is kept and sent: its raw bytes, its ciphertext, its wrapped key."""
+
+    event: Event
+    raw: bytes
+    ct: bytes | None = None
+    wrapped: bytes | None = None
+
+
+# Insert events that are new here. The event table is the inbox: a second copy changes nothing.
+_INSERT = """
+WITH fresh AS (
+    INSERT INTO events_event (event_id, origin, entity_uid, type, subject_uid, actor, ts, tx,
+                              tx_index, raw, recorded_at)
+    SELECT e.*, %(recorded_at)s FROM unnest(
+        %(event_id)s::uuid[], %(origin)s::text[], %(entity_uid)s::uuid[], %(type)s::text[],
+        %(subject_uid)s::uuid[], %(actor)s::uuid[], %(ts)s::bigint[], %(tx)s::uuid[],
+        %(tx_index)s::int[], %(raw)s::bytea[]) AS e
+    ON CONFLICT (event_id) DO NOTHING
+    RETURNING event_id
+), secrets AS (
+    INSERT INTO events_eventsecret (event_id, ct)
+    SELECT s.event_id, s.ct
+    FROM unnest(%(secret_id)s::uuid[], %(ct)s::bytea[]) AS s (event_id, ct)
+    JOIN fresh USING (event_id)
+)
+SELECT event_id FROM fresh
+"""
+
+# All an entity's events with what opens them, and only those known here at a moment, if one given.
+_LOAD = """
+SELECT e.entity_uid, e.raw, s.ct, k.wrapped
+FROM events_event e
+LEFT JOIN events_eventsecret s USING (event_id)
+LEFT JOIN events_subjectkey k ON k.subject_uid = e.subject_uid AND k.origin = e.origin
+WHERE e.entity_uid = ANY(%(uids)s) AND (%(known_at)s::timestamptz IS NULL
+      OR e.recorded_at <= %(known_at)s)
+"""
+
+_BY_ID = """
+SELECT e.event_id, e.raw, s.ct, k.wrapped
+FROM events_event e
+LEFT JOIN events_eventsecret s USING (event_id)
+LEFT JOIN events_subjectkey k ON k.subject_uid = e.subject_uid AND k.origin = e.origin
+WHERE e.event_id = ANY(%s)
+"""
+
+
+def insert(sealed: Sequence[Sealed], recorded_at: int) -> set[UUID]:
+    """Keep events; return the ids of those that were not here before."""
+    secret = [item for item in sealed if item.ct is not None]
+    events = [item.event for item in sealed]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _INSERT,
+            {
+                "recorded_at": to_datetime(recorded_at),
+                "event_id": [event.event_id for event in events],
+                "origin": [event.origin for event in events],
+                "entity_uid": [event.entity_uid for event in events],
+                "type": [event.type for event in events],
+                "subject_uid": [event.subject_uid for event in events],
+                "actor": [event.actor for event in events],
+                "ts": [event.ts for event in events],
+                "tx": [event.tx for event in events],
+                "tx_index": [event.tx_index for event in events],
+                "raw": [item.raw for item in sealed],
+                "secret_id": [item.event.event_id for item in secret],
+                "ct": [item.ct for item in secret],
+            },
+        )
+        return {event_id for (event_id,) in cursor.fetchall()}
+
+
+Stored = tuple[bytes, bytes | None, bytes | None]  # raw, ciphertext, wrapped key
+
+
+def stored(
+    entity_uids: Iterable[UUID], known_at: datetime | None = None
+) -> dict[UUID, list[Stored]]:
+    """Return the events of each entity as they are kept; ``known_at`` leaves out later news."""
+    found: dict[UUID, list[Stored]] = {uid: [] for uid in entity_uids}
+    with connection.cursor() as cursor:
+        cursor.execute(_LOAD, {"uids": list(found), "known_at": known_at})
+        for uid, raw, ct, wrapped in cursor.fetchall():
+            found[uid].append((bytes(raw), ct, wrapped))
+    return found
+
+
+def load(
+    entity_uids: Iterable[UUID], known_at: datetime | None = None
+) -> dict[UUID, list[Event]]:
+    """Return the opened events of each entity; ``MissingKey`` if one cannot be read here."""
+    return {
+        uid: [keys.open_event(*item) for item in items]
+        for uid, items in stored(entity_uids, known_at).items()
+    }
+
+
+def by_id(event_ids: Iterable[UUID]) -> Mapping[UUID, Stored]:
+    """Return single events as they are kept."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_ID, [list(event_ids)])
+        return {
+            event_id: (bytes(raw), ct, wrapped)
+            for event_id, raw, ct, wrapped in cursor.fetchall()
+        }

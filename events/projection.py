@@ -1,0 +1,179 @@
+"""Making the stored rows equal to what fold says: the only writer of versioned rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from uuid import UUID
+
+from django.db import connection, models
+
+from events.envelope import Fields
+from events.fold import Version
+from events.keys import hashdiff
+from events.models import Versioned
+from events.stamp import to_datetime, to_micros
+
+Place = tuple[UUID, str, int]  # entity, code, valid_from: one version of one table
+
+
+@dataclass(slots=True)
+class Difference:
+    """What has to change in one table: versions gone, ends moved, versions new."""
+
+    gone: list[Place] = field(default_factory=list)
+    ended: list[tuple[Place, int | None]] = field(default_factory=list)
+    new: list[tuple[UUID, Version]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.gone or self.ended or self.new)
+
+
+# One statement a table: delete, then move ends, then insert. The counts make each part wait for
+# the one before it, so no constraint ever sees two versions of one instant; valid_from is never
+# updated. The rows come as JSON, typed by the column list: no temporary table in a transaction.
+_APPLY = """
+WITH gone AS (
+    DELETE FROM {table} t USING json_to_recordset(%(gone)s) AS d ({place})
+    WHERE {same} RETURNING 1
+), ended AS (
+    UPDATE {table} t SET valid_to = d.valid_to
+    FROM json_to_recordset(%(ended)s) AS d ({place}, valid_to timestamptz)
+    WHERE {same} AND (SELECT count(*) FROM gone) >= 0 RETURNING 1
+)
+INSERT INTO {table} ({columns})
+SELECT {columns} FROM json_to_recordset(%(new)s) AS d ({typed})
+WHERE (SELECT count(*) FROM ended) >= 0
+"""
+
+# The versions an entity has now, without their values: the hash tells whether those differ.
+_PRESENT = """
+SELECT entity_uid, {code}, valid_from, valid_to, event_id, hashdiff FROM {table}
+WHERE entity_uid = ANY(%s)
+"""
+
+
+@cache
+def _statement(model: type[Versioned]) -> str:
+    types = column_types(model)
+    key = ["entity_uid", *([model.code_column] if model.code_column else []), "valid_from"]
+    return _APPLY.format(
+        table=model._meta.db_table,
+        place=", ".join(f"{column} {types[column]}" for column in key),
+        same=" AND ".join(f"t.{column} = d.{column}" for column in key),
+        columns=", ".join(types),
+        typed=", ".join(f"{column} {kind}" for column, kind in types.items()),
+    )
+
+
+@cache
+def column_types(model: type[models.Model]) -> dict[str, str]:
+    """Return ``{column: its PostgreSQL type}`` of the columns that are written."""
+    return {
+        str(column.column): str(column.db_type(connection))
+        for column in model._meta.concrete_fields
+        if not isinstance(column, models.GeneratedField | models.CompositePrimaryKey)
+    }
+
+
+def apply(model: type[Versioned], difference: Difference) -> None:
+    """Write the difference of one table."""
+    if not difference:
+        return
+    code = model.code_column
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _statement(model),
+            {
+                "gone": json.dumps([_place(code, place) for place in difference.gone]),
+                "ended": json.dumps(
+                    [
+                        {**_place(code, place), "valid_to": _time(end)}
+                        for place, end in difference.ended
+                    ]
+                ),
+                "new": json.dumps(
+                    [_row(code, uid, new) for uid, new in difference.new]
+                ),
+            },
+        )
+
+
+def present(
+    model: type[Versioned], uids: Iterable[UUID]
+) -> dict[Place, tuple[object, ...]]:
+    """Return ``{place: (valid_to, event_id, hashdiff)}`` of the versions now stored."""
+    sql = _PRESENT.format(table=model._meta.db_table, code=model.code_column or "''")
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [list(uids)])
+        return {
+            (uid, code, to_micros(begun)): (
+                end and to_micros(end),
+                event_id,
+                bytes(hashed),
+            )
+            for uid, code, begun, end, event_id, hashed in cursor.fetchall()
+        }
+
+
+def difference(
+    have: Mapping[Place, tuple[object, ...]], want: Mapping[Place, tuple[UUID, Version]]
+) -> Difference:
+    """Return what turns the versions ``have`` into ``want``."""
+    result = Difference(gone=[place for place in have if place not in want])
+    for place, (uid, version) in want.items():
+        if place not in have:
+            result.new.append((uid, version))
+            continue
+        end, event_id, hashed = have[place]
+        if event_id != version.event_id or hashed != hashdiff(version.values):
+            result.gone.append(place)
+            result.new.append((uid, version))
+        elif end != version.valid_to:
+            result.ended.append((place, version.valid_to))
+    return result
+
+
+def replace_derived(
+    model: type[models.Model], rows: Mapping[UUID, Sequence[Fields]]
+) -> None:
+    """Put ``rows`` in place of the derived rows these entities have in ``model``."""
+    columns = column_types(model)
+    names = ", ".join(columns)
+    typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    new = [
+        {"entity_uid": str(uid), **row}
+        for uid, wanted in rows.items()
+        for row in wanted
+    ]
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {table} WHERE entity_uid = ANY(%s)", [list(rows)])
+        if new:
+            cursor.execute(
+                f"INSERT INTO {table} ({names})"
+                f" SELECT {names} FROM json_to_recordset(%s) AS d ({typed})",
+                [json.dumps(new)],
+            )
+
+
+def _place(code: str, place: Place) -> dict[str, object]:
+    named = {code: place[1]} if code else {}
+    return {"entity_uid": str(place[0]), **named, "valid_from": _time(place[2])}
+
+
+def _row(code: str, uid: UUID, version: Version) -> dict[str, object]:
+    return {
+        **_place(code, (uid, version.key.code, version.valid_from)),
+        "valid_to": _time(version.valid_to),
+        "event_id": str(version.event_id),
+        "hashdiff": "\\x" + hashdiff(version.values).hex(),
+        **version.values,
+    }
+
+
+def _time(micros: int | None) -> str | None:
+    return None if micros is None else to_datetime(micros).isoformat()

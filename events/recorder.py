@@ -1,0 +1,126 @@
+"""The only transaction that writes: events, rows and outbox, for local and remote events alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+
+from events import cursors, guard, heads, keys, log, refold
+from events.drafting import Author, Draft, events_of
+from events.envelope import Event, to_raw
+from events.errors import TooLarge
+from events.keys import Subject
+from events.log import Sealed
+from events.registry import kind_of_type
+
+MAX_EVENTS = 1000  # of one transaction
+
+__all__ = ["Author", "Draft", "Received", "receive", "record"]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A run of another location's events, whole transactions, verified against its head.
+
+    ``advance`` moves this location's cursor in that stream; without it the events have no number
+    (genesis). ``poison`` says why their entities are to be parked instead of folded.
+    """
+
+    now: int
+    advance: cursors.Advance | None = None
+    poison: str | None = None
+
+
+def record(drafts: Sequence[Draft], author: Author) -> list[Event]:
+    """Write what an author wants; return the events it made, none if all of it is so already.
+
+    1. Lock the heads, in uid order.
+    2. Refuse what is stale; stamp; drop what is so already.
+    3. Keep the events, their values sealed.
+    4. Fold; make the rows equal to the result.
+    5. Last, one outbox entry for the transaction: the sequencer numbers it after the commit.
+
+    Raises a ``SinsError``; then nothing is written.
+    """
+    if len(drafts) > MAX_EVENTS:
+        raise TooLarge
+    with _recording():
+        locked = heads.lock(
+            {draft.entity_uid: draft.kind.name for draft in drafts}
+        )  # 1
+        events = events_of(drafts, locked, author)  # 2
+        if not events:
+            return []
+        log.insert(_sealed(events), author.now)  # 3
+        refold.refold(locked, events)  # 4
+        with connection.cursor() as cursor:  # 5
+            cursor.execute("INSERT INTO events_outbox (tx) VALUES (%s)", [events[0].tx])
+    return events
+
+
+def receive(arrived: Sequence[Sealed], received: Received) -> list[Event]:
+    """Apply events of another location; return those that are new here.
+
+    1. Fence the cursor: whoever else applies this stream gives way.
+    2. Keep keys and events; one that is here already changes nothing.
+    3. Lock the heads, in uid order.
+    4. Fold; make the rows equal to the result.
+    5. Keep numbers and chain, in the same transaction as the rows.
+    """
+    with _recording():
+        if received.advance is not None:
+            cursors.fence(received.advance)  # 1
+        keys.store_wrapped(_travelled(arrived))  # 2
+        fresh = log.insert(arrived, received.now) if arrived else set()
+        new = [item for item in arrived if item.event.event_id in fresh]
+        if new:
+            locked = heads.lock(  # 3
+                {item.event.entity_uid: _kind_name(item.event) for item in new}
+            )
+            refold.refold_received(locked, new, received.poison)  # 4
+        if received.advance is not None:
+            cursors.number(received.advance)  # 5
+    return [item.event for item in new]
+
+
+@contextmanager
+def _recording() -> Iterator[None]:
+    """Hold the transaction whose writes the guard lets pass; the mark ends before it does."""
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute(guard.SET_MARK)
+        yield
+        with connection.cursor() as cursor:
+            cursor.execute(guard.UNSET_MARK)
+
+
+def _travelled(arrived: Sequence[Sealed]) -> dict[Subject, bytes]:
+    return {
+        (item.event.subject_uid, item.event.origin): item.wrapped
+        for item in arrived
+        if item.event.subject_uid is not None and item.wrapped is not None
+    }
+
+
+def _kind_name(event: Event) -> str:
+    kind = kind_of_type(event.type)
+    return "" if kind is None else kind.name
+
+
+def _sealed(events: Sequence[Event]) -> list[Sealed]:
+    subjects = [(e.subject_uid, e.origin) for e in events if e.subject_uid is not None]
+    by_subject = keys.subject_keys(subjects) if subjects else {}
+    return [_seal(event, by_subject) for event in events]
+
+
+def _seal(event: Event, by_subject: Mapping[Subject, bytes]) -> Sealed:
+    kind = kind_of_type(event.type)
+    assert kind is not None  # a draft names its kind
+    if event.subject_uid is None:
+        return Sealed(event, to_raw(event))
+    key = by_subject[event.subject_uid, event.origin]
+    raw, ct = keys.seal(event, kind.clear_groups, key)
+    return Sealed(event, raw, ct)

@@ -1,0 +1,229 @@
+"""From new events of locked entities to their rows: the fast path, or all events again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Model
+
+from events import heads, keys, log, projection
+from events.conflicts import Conflict, conflicts
+from events.envelope import Event
+from events.errors import MissingKey, SinsError, UndecodableEvent
+from events.fold import CLOSING_GROUPS, Memo, State, Version, fold, is_deleted, resume
+from events.heads import Head
+from events.log import Sealed
+from events.models import Versioned
+from events.projection import Difference, Place
+from events.registry import Derived, kind_of_type
+
+
+@dataclass(slots=True)
+class Work:
+    """What a refold writes, gathered over all entities so that each table is written once."""
+
+    heads: list[Head] = field(default_factory=list)
+    tables: dict[type[Versioned], Difference] = field(
+        default_factory=lambda: defaultdict(Difference)
+    )
+    derived: dict[type[Model], dict[UUID, list[Mapping[str, Any]]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    conflicts: dict[UUID, list[Conflict]] = field(default_factory=dict)
+
+
+def refold(locked: Mapping[UUID, Head], events: Sequence[Event]) -> None:
+    """Bring the rows of the entities of ``events`` up to date; the events are kept already."""
+    by_entity: dict[UUID, list[Event]] = defaultdict(list)
+    for event in events:
+        by_entity[event.entity_uid].append(event)
+    work, slow = Work(), []
+    for uid, new in by_entity.items():
+        head = locked[uid]
+        new.sort(key=lambda event: event.stamp)
+        if head.parked_reason is not None:
+            continue
+        if is_fast(head, new):
+            _resume(head, new, work)
+        else:
+            slow.append(head)
+    if slow:
+        _start_over(slow, work)
+    _write(work)
+
+
+def refold_received(
+    locked: Mapping[UUID, Head], new: Sequence[Sealed], poison: str | None
+) -> None:
+    """Like ``refold``, for events as they arrived.
+
+    The entities of a transaction that this release cannot read are parked: read-only and counted,
+    until they can be folded. With ``poison``, the reason, all of them are.
+    """
+    events, reasons = [], {}
+    for item in new:
+        try:
+            events.append(_readable(locked[item.event.entity_uid], item))
+        except SinsError as exc:
+            reasons[item.event.tx] = type(exc).__name__
+        if poison is not None:
+            reasons[item.event.tx] = poison
+    parked = {
+        i.event.entity_uid: reasons[i.event.tx] for i in new if i.event.tx in reasons
+    }
+    heads.save(
+        replace(locked[uid], parked_reason=reason)
+        for uid, reason in sorted(parked.items())
+        if locked[uid].parked_reason is None
+    )
+    refold(locked, [event for event in events if event.entity_uid not in parked])
+
+
+def _readable(head: Head, item: Sealed) -> Event:
+    """Return the opened event; ``UndecodableEvent`` if this release does not understand it."""
+    event = keys.open_event(item.raw, item.ct, item.wrapped)
+    kind = kind_of_type(event.type)
+    if (
+        kind is None
+        or kind.name != head.kind_name
+        or event.schema_version > kind.event_types[event.type]
+    ):
+        raise UndecodableEvent
+    return event
+
+
+def is_fast(head: Head, new: Sequence[Event]) -> bool:
+    """Whether ``new`` events only go on from the head's memo, and cannot make a conflict.
+
+    Then nothing earlier needs reading: each takes effect after all before it, its author knew the
+    greatest stamp on whatever it sets, and it neither closes, voids nor resolves anything.
+    """
+    memo = head.memo
+    if memo.is_deleted or head.has_voids or head.has_conflicts:
+        return False
+    last, stamps = memo.last_ts, dict(memo.stamps)
+    for event in new:
+        if (
+            event.effective_at != event.ts
+            or event.ts <= last
+            or event.voids
+            or event.resolves
+        ):
+            return False
+        if any(group in event.set for group in CLOSING_GROUPS):
+            return False
+        if any(
+            event.base.get(g) != stamps.get(g) for g in (*event.set, *CLOSING_GROUPS)
+        ):
+            return False
+        last = event.ts
+        stamps.update(dict.fromkeys(event.set, event.stamp))
+    return True
+
+
+def _resume(head: Head, new: Sequence[Event], work: Work) -> None:
+    kind = head.kind
+    folded = resume(head.memo, new, kind.rows)
+    uid = head.entity_uid
+    for version in folded.versions:
+        difference = work.tables[kind.tables[version.key.table]]
+        begun = head.memo.open.get(version.key)
+        if begun is None or begun.valid_from != version.valid_from:
+            difference.new.append((uid, version))
+        elif version.valid_to is not None:
+            difference.ended.append(
+                ((uid, version.key.code, version.valid_from), version.valid_to)
+            )
+    work.heads.append(replace(head, memo=folded.memo))
+    _derive(head, folded.memo, work)
+
+
+def _start_over(slow: Sequence[Head], work: Work) -> None:
+    """Fold all events of each entity and compare the result with the rows that stand."""
+    stored = log.stored(head.entity_uid for head in slow)
+    wanted: dict[type[Versioned], dict[Place, tuple[UUID, Version]]] = defaultdict(dict)
+    touched: dict[type[Versioned], set[UUID]] = defaultdict(set)
+    for head in slow:
+        uid, kind = head.entity_uid, head.kind
+        try:
+            events = [keys.open_event(*item) for item in stored[uid]]
+        except MissingKey as exc:
+            work.heads.append(replace(head, parked_reason=type(exc).__name__))
+            continue
+        folded = fold(events, kind.rows)
+        for model in kind.tables.values():
+            touched[model].add(uid)
+        for version in folded.versions:
+            place = (uid, version.key.code, version.valid_from)
+            wanted[kind.tables[version.key.table]][place] = (uid, version)
+        found = work.conflicts[uid] = conflicts(events)
+        work.heads.append(
+            replace(
+                head,
+                memo=folded.memo,
+                has_voids=any(event.voids for event in events),
+                has_conflicts=bool(found),
+            )
+        )
+        _derive(head, folded.memo, work)
+    for model, uids in touched.items():
+        have = projection.present(model, uids)
+        work.tables[model] = _joined(
+            work.tables[model], projection.difference(have, wanted[model])
+        )
+
+
+def _joined(first: Difference, second: Difference) -> Difference:
+    return Difference(
+        first.gone + second.gone, first.ended + second.ended, first.new + second.new
+    )
+
+
+def _derive(head: Head, memo: Memo, work: Work) -> None:
+    for derived in head.kind.derived:
+        after = _derived(derived, memo.state)
+        if after != _derived(derived, head.memo.state):
+            work.derived[derived.model][head.entity_uid] = after
+
+
+def _derived(derived: Derived, state: State) -> list[Mapping[str, Any]]:
+    return [] if is_deleted(state) else list(derived.rows(state))
+
+
+def _write(work: Work) -> None:
+    for model in sorted(work.tables, key=lambda model: model._meta.db_table):
+        projection.apply(model, work.tables[model])
+    for derived, rows in work.derived.items():
+        projection.replace_derived(derived, rows)
+    if work.conflicts:
+        _replace_conflicts(work.conflicts)
+    if work.heads:
+        heads.save(work.heads)
+
+
+def _replace_conflicts(found: Mapping[UUID, Iterable[Conflict]]) -> None:
+    rows = [(uid, item) for uid, items in found.items() for item in items]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM events_conflict WHERE entity_uid = ANY(%s)", [list(found)]
+        )
+        cursor.execute(
+            "INSERT INTO events_conflict"
+            ' (item_id, entity_uid, "group", earlier, later, is_closing, resolved_by)'
+            " SELECT * FROM unnest(%s::text[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[],"
+            " %s::boolean[], %s::uuid[])",
+            [
+                [item.item_id for _, item in rows],
+                [uid for uid, _ in rows],
+                [item.group for _, item in rows],
+                [item.earlier for _, item in rows],
+                [item.later for _, item in rows],
+                [item.is_closing for _, item in rows],
+                [item.resolved_by for _, item in rows],
+            ],
+        )

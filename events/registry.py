@@ -1,0 +1,114 @@
+"""The kinds of entity this location knows: what their events are and which rows they make.
+
+``events`` knows no customer. A module registers its kinds when Django loads it; from then on they
+have history, audit, conflicts, sync and digests like every other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid5
+
+from events.fold import CLOSING_GROUPS, Row, RowKey, RowsOf, State
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+    from events.models import Versioned
+
+# Groups that say nothing about a person and stand in an event's clear part.
+STRUCTURAL_GROUPS = frozenset({"type", *CLOSING_GROUPS})
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """Unversioned rows that follow an entity's present state, such as search keys.
+
+    ``rows`` returns the rows as ``{column: value}`` without ``entity_uid``.
+    """
+
+    model: type[Model]
+    rows: Callable[[State], Iterable[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class GenesisEntity:
+    """A built-in entity with a code, the same everywhere: an entity type, a detail type."""
+
+    code: str
+    set: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of entity.
+
+    ``event_types`` maps each event type to its schema version; ``clear_groups`` are the groups
+    that hold nothing personal; ``rows`` is pure.
+    """
+
+    name: str
+    event_types: Mapping[str, int]
+    tables: Mapping[str, type[Versioned]]
+    rows: RowsOf
+    clear_groups: frozenset[str] = STRUCTURAL_GROUPS
+    derived: Sequence[Derived] = ()
+    genesis: Sequence[GenesisEntity] = field(default=())
+    genesis_type: str = ""
+
+    def is_personal(self, group: str) -> bool:
+        """Whether values of ``group`` may only be kept sealed in the log."""
+        return group not in self.clear_groups
+
+
+_kinds: dict[str, Kind] = {}
+_by_type: dict[str, Kind] = {}
+
+
+def register(kind: Kind) -> Kind:
+    """Make ``kind`` known; ``ValueError`` if its name or one of its event types is taken."""
+    taken = [event_type for event_type in kind.event_types if event_type in _by_type]
+    if kind.name in _kinds or taken:
+        raise ValueError(f"{kind.name} or {taken} is registered already")
+    _kinds[kind.name] = kind
+    _by_type.update(dict.fromkeys(kind.event_types, kind))
+    return kind
+
+
+def kinds() -> tuple[Kind, ...]:
+    """Return all registered kinds, ordered by name."""
+    return tuple(_kinds[name] for name in sorted(_kinds))
+
+
+def kind_named(name: str) -> Kind:
+    """Return the kind of that name; ``KeyError`` if it is not registered."""
+    return _kinds[name]
+
+
+def kind_of_type(event_type: str) -> Kind | None:
+    """Return the kind an event type belongs to; ``None`` if no module here knows it."""
+    return _by_type.get(event_type)
+
+
+def wide_rows(table: str, groups: Mapping[str, Sequence[str]]) -> RowsOf:
+    """Return the ``rows`` of a model with one row per entity, its columns fed by ``groups``."""
+    key, feeding = RowKey(table, ""), frozenset(groups)
+
+    def rows(state: State) -> Iterable[Row]:
+        if feeding.isdisjoint(state):
+            return
+        values = {
+            column: state.get(group, {}).get(column)
+            for group, columns in groups.items()
+            for column in columns
+        }
+        yield Row(key, feeding, values)
+
+    return rows
+
+
+def coded_uid(network: UUID, kind: str, code: str) -> UUID:
+    """Return the uid of what has a code: two locations that propose one code mean one entity."""
+    return uuid5(network, f"{kind}:{code}")

@@ -1,0 +1,1 @@
+"""Drives SINS from outside: embedded servers, demo, bench. Nothing in SINS imports it."""

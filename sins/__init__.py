@@ -1,0 +1,1 @@
+"""The Django project: settings, routes, logs, health. No business code."""

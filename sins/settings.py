@@ -1,0 +1,380 @@
+"""All settings of a location, read once from the environment and ``.env``.
+
+A missing or malformed variable ends the start with a sentence that names it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import json
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from sins.logs import logging_configuration
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def _key(text: str) -> str:
+    try:
+        is_key = len(base64.b64decode(text, validate=True)) == 32
+    except binascii.Error:
+        is_key = False
+    if not is_key:
+        raise ValueError("must be 32 bytes in base64")
+    return text
+
+
+def _postgres_url(text: str) -> str:
+    parts = urlsplit(text)
+    if (
+        parts.scheme not in {"postgresql", "postgres"}
+        or not parts.hostname
+        or not parts.path[1:]
+    ):
+        raise ValueError("must look like postgresql://user:password@host:5432/database")
+    return text
+
+
+def _peer_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("url must start with http:// or https:// and name a host")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("url must be https:// unless it is on this machine")
+    return text.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _time_zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(
+            "must name a time zone, such as UTC or Europe/Berlin"
+        ) from None
+    return text
+
+
+def _items(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def _json(value: object) -> object:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except json.JSONDecodeError:
+        raise ValueError("must be JSON") from None
+
+
+Key = Annotated[str, AfterValidator(_key)]
+PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
+Items = Annotated[list[str], NoDecode, BeforeValidator(_items)]
+
+
+class Peer(BaseModel):
+    """Another location: where it answers and the key its signatures are checked with."""
+
+    url: Annotated[str, AfterValidator(_peer_url)]
+    public_key: Key
+
+
+class Environment(BaseSettings):
+    """What the environment says; the fields are its variables, in capitals."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
+
+    location_id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+    secret_key: Annotated[str, Field(min_length=32)]
+    database_url: PostgresUrl
+    database_owner_url: PostgresUrl | None = None
+    database_pool_size: Annotated[int, Field(ge=0, le=50)] = 4
+    debug: bool = False
+    allowed_hosts: Items = Field(default=["localhost", "127.0.0.1", "[::1]"])
+    public_url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] = (
+        "http://localhost:8000"
+    )
+
+    network_id: UUID
+    network_secret: Key
+    network_time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    wrapping_key: Key
+    location_key: Key
+    peers: Annotated[dict[str, Peer], NoDecode, BeforeValidator(_json)] = {}
+
+    kafka_bootstrap: str = "kafka:9092"
+    elasticsearch_host: str = ""
+    fuzzy_hit_limit: Annotated[int, Field(ge=1, le=1000)] = 25
+    retention_days: Annotated[int, Field(ge=1)] = 365
+    load_sample_data: bool = False
+    enabled_modules: Items = Field(default=["customers"])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, values: dict[str, Any]) -> dict[str, Any]:
+        # Empty is "not set", but for what can be switched off by leaving it empty.
+        off = {"kafka_bootstrap", "elasticsearch_host"}
+        return {
+            name: value for name, value in values.items() if value != "" or name in off
+        }
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.location_id == "genesis":
+            raise ValueError("LOCATION_ID: genesis is the origin of what is built in")
+        if self.location_id in self.peers:
+            raise ValueError("PEERS: names this location itself")
+        return self
+
+
+def _read_environment() -> Environment:
+    try:
+        return Environment()
+    except ValidationError as error:
+        raise ImproperlyConfigured(_sentences(error)) from None
+
+
+def _sentences(error: ValidationError) -> str:
+    """Return one line per bad variable; never its value, which may be a secret."""
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False):
+        name, *inner = (
+            (str(part) for part in problem["loc"]) if problem["loc"] else ("",)
+        )
+        what = (
+            "is not set"
+            if problem["type"] == "missing" and not inner
+            else problem["msg"]
+        )
+        where = (
+            f"{name.upper()}{''.join(f'[{part}]' for part in inner)} " if name else ""
+        )
+        lines.append(where + what.removeprefix("Value error, "))
+    return "The settings of this location are not usable. " + "; ".join(lines) + "."
+
+
+def _database(url: str, *, pool_size: int = 0) -> dict[str, Any]:
+    parts = urlsplit(url)
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    if pool_size:
+        options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 10}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path[1:]),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname,
+        "PORT": parts.port or 5432,
+        "OPTIONS": options,
+        # After a restart of PostgreSQL the next request works.
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+CONTRACT = _read_environment()
+
+LOCATION_ID = CONTRACT.location_id
+NETWORK_ID = CONTRACT.network_id
+NETWORK_SECRET = CONTRACT.network_secret
+NETWORK_TIME_ZONE = CONTRACT.network_time_zone
+WRAPPING_KEY = CONTRACT.wrapping_key
+LOCATION_KEY = CONTRACT.location_key
+PEERS = {name: peer.model_dump() for name, peer in CONTRACT.peers.items()}
+KAFKA_BOOTSTRAP = CONTRACT.kafka_bootstrap
+ELASTICSEARCH_HOST = CONTRACT.elasticsearch_host
+FUZZY_HIT_LIMIT = CONTRACT.fuzzy_hit_limit
+RETENTION_DAYS = CONTRACT.retention_days
+LOAD_SAMPLE_DATA = CONTRACT.load_sample_data
+ENABLED_MODULES = CONTRACT.enabled_modules
+PUBLIC_URL = CONTRACT.public_url
+
+SECRET_KEY = CONTRACT.secret_key
+DEBUG = CONTRACT.debug
+ALLOWED_HOSTS = CONTRACT.allowed_hosts
+ROOT_URLCONF = "sins.urls"
+WSGI_APPLICATION = "sins.wsgi.application"
+APPEND_SLASH = (
+    False  # a redirect would lose what a write sent; see sins.middleware.either_slash
+)
+
+# The application's role serves; the owner's is there for `migrate` alone.
+DATABASES = {
+    "default": _database(CONTRACT.database_url, pool_size=CONTRACT.database_pool_size)
+}
+if CONTRACT.database_owner_url:
+    DATABASES["owner"] = _database(CONTRACT.database_owner_url)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "sins_cache",
+    }
+}
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "events",
+    "accounts",
+    *ENABLED_MODULES,
+    "cockpit",
+    "consumers",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "allauth",
+    "allauth.account",
+    "django_htmx",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "sins.middleware.request_context",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "sins.middleware.either_slash",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+DISPLAY_TIME_ZONE = ZoneInfo(NETWORK_TIME_ZONE)
+USE_I18N = True
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = (
+    True  # files are served from where they lie: nothing to collect
+)
+
+AUTH_USER_MODEL = "accounts.Member"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator",
+                 "CommonPasswordValidator")
+]  # fmt: skip
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_ADAPTER = "accounts.adapter.ClosedAccountAdapter"
+ACCOUNT_FORMS = {"login": "accounts.forms.SignInForm"}
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_USER_MODEL_EMAIL_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = LOGOUT_REDIRECT_URL
+ACCOUNT_RATE_LIMITS = {"login_failed": "5/5m/key,20/5m/ip", "login": "60/m/ip"}
+
+IS_HTTPS = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = (
+    IS_HTTPS and not DEBUG
+)
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+# Two locations on one machine share their cookies' host: each has names of its own.
+SESSION_COOKIE_NAME = f"sins_session_{LOCATION_ID}"
+CSRF_COOKIE_NAME = f"sins_csrf_{LOCATION_ID}"
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_HTTPS else None
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.tokens.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "sins.problems.problem_response",
+    "PAGE_SIZE": 50,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "COMPACT_JSON": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "SINS",
+    "DESCRIPTION": "Customers of many locations, each with its whole history.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+LOGGING_CONFIG = "sins.logs.configure"
+LOGGING = logging_configuration(LOCATION_ID)

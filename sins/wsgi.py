@@ -1,0 +1,11 @@
+"""The entry point of the web server: ``gunicorn sins.wsgi``."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sins.settings")
+
+application = get_wsgi_application()

@@ -1,0 +1,1 @@
+"""What crosses apps, and the machinery all tests share."""
