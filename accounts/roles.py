@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 from urllib.parse import urlsplit
 
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -26,31 +26,25 @@ PROVIDER = Role.PROVIDER.value
 ADMIN = Role.ADMIN.value
 
 P = ParamSpec("P")
+Page = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
-def require_role(
-    *roles: str,
-) -> Callable[
-    [Callable[Concatenate[HttpRequest, P], HttpResponseBase]],
-    Callable[Concatenate[HttpRequest, P], HttpResponseBase],
-]:
+def require_role(*roles: str) -> Callable[[Page[P]], Page[P]]:
     """Let only members with one of ``roles`` see a page; admins see every page.
 
     Who is not signed in is asked to do so and comes back; who lacks the role gets a 403 page.
     """
     _known(roles)
 
-    def decorate(
-        page: Callable[Concatenate[HttpRequest, P], HttpResponseBase],
-    ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    def decorate(page: Page[P]) -> Page[P]:
         @wraps(page)
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             member = member_of(request)
             if member is None:
                 return _ask_to_sign_in(request)
             if not member.has_role(*roles):
                 access.log_request(request, access.REFUSAL, access.LACKS_ROLE, member.uid)
-                return render(request, "cockpit/403.html", status=403)
+                raise PermissionDenied
             return page(request, *args, **kwargs)
 
         return guarded

@@ -7,6 +7,7 @@ said of that row, what a file cannot be read as ends the reading with one senten
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,23 +82,21 @@ def _text(path: Path) -> str:
 
 
 def _from_csv(path: Path, text: str) -> Table:
-    lines = text.splitlines(keepends=True)
-    first = next(line for line in lines if line.strip())
+    first = text.lstrip().splitlines()[0]
     delimiter = max(DELIMITERS, key=first.count)
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
         numbered = list(_numbered(reader))
     except csv.Error as exc:
-        raise UnreadableFile(
-            f"{path} is not CSV: {exc} (line {reader.line_num})."
-        ) from exc
+        raise UnreadableFile(f"{path} is not CSV: {exc} (line {reader.line_num}).") from exc
     columns = [name.strip() for name in numbered[0][1]]
     twice = {name for name in columns if name and columns.count(name) > 1}
     if twice:
         raise UnreadableFile(f"{path} has two columns named {min(twice)}.")
     rows = [_csv_row(columns, line, cells) for line, cells in numbered[1:]]
     if set(columns) >= LONG_FORM:
-        return Table(columns, _grouped(path, columns, rows))
+        grouped = _grouped(path, columns, rows)
+        return Table(_named_in(grouped), grouped)
     return Table(columns, rows)
 
 
@@ -111,13 +110,9 @@ def _numbered(reader: Any) -> Iterator[tuple[int, list[str]]]:
 
 
 def _csv_row(columns: Sequence[str], line: int, cells: Sequence[str]) -> Row:
-    named = {
-        name: cell.strip() for name, cell in zip(columns, cells, strict=False) if name
-    }
+    named = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if name}
     surplus = [cell for cell in cells[len(columns) :] if cell.strip()]
-    too_long = Problem(
-        line, "", f"expected at most {len(columns)} cells, found {len(cells)}"
-    )
+    too_long = Problem(line, "", f"expected at most {len(columns)} cells, found {len(cells)}")
     return Row(line, named, (too_long,) if surplus else ())
 
 
@@ -125,9 +120,7 @@ def _grouped(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> list[Ro
     """Join the lines of one entity each: a line is one detail of it."""
     identity = next((name for name in IDENTITY if name in columns), None)
     if identity is None:
-        raise UnreadableFile(
-            f"{path} has a line per detail and no column entity_uid or id."
-        )
+        raise UnreadableFile(f"{path} has a line per detail and no column entity_uid or id.")
     found: dict[str, Row] = {}
     for row in rows:
         about = {name: row.cells[name] for name in ABOUT_ENTITY if row.cells.get(name)}
@@ -147,11 +140,7 @@ def _from_json(path: Path, text: str) -> Table:
     try:
         document = json.loads(text)
     except ValueError as exc:
-        where = (
-            f"line {exc.lineno}"
-            if isinstance(exc, json.JSONDecodeError)
-            else "a number"
-        )
+        where = f"line {exc.lineno}" if isinstance(exc, json.JSONDecodeError) else "a number"
         raise UnreadableFile(f"{path} is not JSON ({where}).") from exc
     except RecursionError as exc:
         raise UnreadableFile(f"{path} is nested too deeply.") from exc
@@ -159,8 +148,11 @@ def _from_json(path: Path, text: str) -> Table:
     if not isinstance(items, list):
         raise UnreadableFile(f"{path} is not a JSON list of people or entities.")
     rows = [_json_row(number, item) for number, item in enumerate(items, start=1)]
-    columns = dict.fromkeys(name for row in rows for name in row.cells)
-    return Table(list(columns), rows, place="item")
+    return Table(_named_in(rows), rows, place="item")
+
+
+def _named_in(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row.cells))
 
 
 def _json_row(number: int, item: Any) -> Row:
@@ -169,8 +161,8 @@ def _json_row(number: int, item: Any) -> Row:
         return Row(number, {}, (Problem(number, "", "expected an object"),))
     cells = {name: value for name, value in item.items() if name != "details"}
     problems = []
-    details = item.get("details", [])
-    for detail in details if isinstance(details, list) else [None]:
+    details: Any = item.get("details", [])
+    for detail in details if isinstance(details, list) else [details]:
         try:
             cells[detail["detail_code"].lower()] = detail["value"]["value"]
         except (TypeError, KeyError, AttributeError):

@@ -38,9 +38,7 @@ class MomentField(forms.CharField):
         try:
             return _instant(text)
         except (ValueError, OverflowError) as exc:
-            raise ValidationError(
-                self.error_messages["invalid"], code="invalid"
-            ) from exc
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from exc
 
 
 def _instant(text: str) -> datetime:
@@ -81,9 +79,7 @@ class MomentsForm(forms.Form):
     """The two clocks of a record page."""
 
     as_of = MomentField(required=False, label=_("As it was on"), widget=_moment_input())
-    known_at = MomentField(
-        required=False, label=_("As known here on"), widget=_moment_input()
-    )
+    known_at = MomentField(required=False, label=_("As known here on"), widget=_moment_input())
 
 
 class ReasonForm(forms.Form):
@@ -110,9 +106,7 @@ class CustomerForm(ReasonForm):
         required=False,
         label=_("Takes effect"),
         widget=_moment_input(),
-        error_messages={
-            "invalid": _("Enter a date and time, such as 2026-03-31 14:30.")
-        },
+        error_messages={"invalid": _("Enter a date and time, such as 2026-03-31 14:30.")},
     )
     field_order = ("entity_type", *DETAIL_LABELS, "effective", "reason")
 
@@ -125,9 +119,7 @@ class CustomerForm(ReasonForm):
         for code, label in DETAIL_LABELS.items():
             self.fields[code] = _detail_field(code, label)
         owner = str(
-            (self.data.get("owner") if self.is_bound else None)
-            or self.seen.get("owner")
-            or ""
+            (self.data.get("owner") if self.is_bound else None) or self.seen.get("owner") or ""
         )
         self.fields["owner"] = forms.ChoiceField(
             required=False,
@@ -145,9 +137,7 @@ class CustomerForm(ReasonForm):
         for name in self.errors:
             if name in self.fields:
                 attrs = self.fields[name].widget.attrs
-                attrs.update(
-                    {"aria-invalid": "true", "aria-describedby": f"wrong-{name}"}
-                )
+                attrs.update({"aria-invalid": "true", "aria-describedby": f"wrong-{name}"})
 
     def clean(self) -> dict[str, Any]:
         """Check what was changed by the rule that commands apply, all fields at once."""
@@ -162,9 +152,7 @@ class CustomerForm(ReasonForm):
             and not any(cleaned.get(code) for code in DETAIL_LABELS)
             and not self.errors
         ):
-            raise ValidationError(
-                gettext("Enter at least one value, such as a surname.")
-            )
+            raise ValidationError(gettext("Enter at least one value, such as a surname."))
         return cleaned
 
     def refuse(self, name: str, message: str) -> None:
@@ -172,16 +160,13 @@ class CustomerForm(ReasonForm):
         self.add_error(name if name in self.fields else None, message)
         self._describe_errors()
 
-    def changed_values(
-        self, cleaned: Mapping[str, Any] | None = None
-    ) -> dict[str, str | None]:
+    def changed_values(self, cleaned: Mapping[str, Any] | None = None) -> dict[str, str | None]:
         """Return what its author changed, and only that: the rest they merely looked at."""
         values = self.cleaned_data if cleaned is None else cleaned
         return {
             code: values[code] or None
             for code in DETAIL_LABELS
-            if code in values
-            and (values[code] or None) != (self.seen.get(code) or None)
+            if code in values and (values[code] or None) != (self.seen.get(code) or None)
         }
 
     @property

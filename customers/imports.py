@@ -8,9 +8,8 @@ another location, means the same people.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import batched, islice
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -84,9 +83,7 @@ def source_namespace(network: UUID, source: str) -> UUID:
     return uuid5(network, f"source:{source}")
 
 
-def mapped(
-    table: Table, source: UUID, columns: Mapping[str, str], id_column: str | None
-) -> Mapped:
+def mapped(table: Table, source: UUID, columns: Mapping[str, str], id_column: str | None) -> Mapped:
     """Return the mapping of a table; columns called like a field need no word.
 
     ``InvalidValue`` names a field or a column that does not exist.
@@ -94,30 +91,22 @@ def mapped(
     by_name = {name.lower(): name for name in table.columns if name}
     for code, column in columns.items():
         if code not in (*DETAIL_TYPES, *NAMING):
-            raise InvalidValue(
-                code, f"unknown field; known are {', '.join(DETAIL_TYPES)}"
-            )
+            raise InvalidValue(code, f"unknown field; known are {', '.join(DETAIL_TYPES)}")
         if column not in table.columns:
-            raise InvalidValue(
-                column, f"no such column; there are {', '.join(table.columns)}"
-            )
+            raise InvalidValue(column, f"no such column; there are {', '.join(table.columns)}")
     if id_column is not None and id_column not in table.columns:
-        raise InvalidValue(
-            id_column, f"no such column; there are {', '.join(table.columns)}"
-        )
-    known = {
-        code: by_name[code] for code in (*DETAIL_TYPES, *NAMING) if code in by_name
-    }
+        raise InvalidValue(id_column, f"no such column; there are {', '.join(table.columns)}")
+    known = {code: by_name[code] for code in (*DETAIL_TYPES, *NAMING) if code in by_name}
     return Mapped(source, {**known, **columns}, id_column or by_name.get("id"))
 
 
 def part_of(table: Table, part: int, parts: int) -> Sequence[tuple[int, Row]]:
     """Return every ``parts``-th row from the ``part``-th on, each with its number in the file."""
-    return list(islice(enumerate(table.rows, start=1), part - 1, None, parts))
+    return list(enumerate(table.rows, start=1))[part - 1 :: parts]
 
 
 def enter(
-    rows: Iterable[tuple[int, Row]],
+    rows: Sequence[tuple[int, Row]],
     mapping: Mapped,
     author: Callable[[], Author],
     how: How,
@@ -127,7 +116,8 @@ def enter(
     ``author`` is asked anew for each transaction, for it carries the instant.
     """
     tally = Tally()
-    for batch in batched(rows, BATCH):
+    for begin in range(0, len(rows), BATCH):
+        batch = rows[begin : begin + BATCH]
         progress = Progress(tally)
         people = [
             person
@@ -140,9 +130,7 @@ def enter(
         yield progress
 
 
-def _person(
-    number: int, row: Row, mapping: Mapped, progress: Progress
-) -> Person | None:
+def _person(number: int, row: Row, mapping: Mapped, progress: Progress) -> Person | None:
     """Return what a row says; what it says wrongly is reported and left out."""
     progress.problems += row.problems
     progress.tally.left_out += len(row.problems)
@@ -167,9 +155,7 @@ def _person(
         )
     except InvalidValue as exc:
         column = mapping.columns.get(exc.field, "")
-        progress.problems.append(
-            Problem(row.line, column, f"{exc.expected}; row skipped")
-        )
+        progress.problems.append(Problem(row.line, column, f"{exc.expected}; row skipped"))
         progress.tally.skipped += 1
         return None
     return Person(row.line, uid, groups)
@@ -191,7 +177,7 @@ def _iso_date(code: str, value: Any) -> str:
     for form in DATE_FORMS:
         match = form.fullmatch(value) if isinstance(value, str) else None
         if match:
-            iso = "{year:>04}-{month:>02}-{day:>02}".format(**match.groupdict())
+            iso = "-".join(match[part].zfill(2) for part in ("year", "month", "day"))
             try:
                 return details.checked(code, iso) or ""
             except InvalidValue as exc:
@@ -208,9 +194,7 @@ def _uid(number: int, row: Row, mapping: Mapped) -> UUID:
         except ValueError as exc:
             raise InvalidValue("entity_uid", "expected a uid") from exc
     record = row.cells.get(mapping.id_column) if mapping.id_column else None
-    return uuid5(
-        mapping.source, str(record) if record not in (None, "") else f"row {number}"
-    )
+    return uuid5(mapping.source, str(record) if record not in (None, "") else f"row {number}")
 
 
 def _enter_batch(
@@ -221,10 +205,11 @@ def _enter_batch(
         known = heads.read(person.uid for person in people)
         there = {uid for uid, head in known.items() if head.exists}
         new: dict[UUID, Person] = {}
-        again = []
-        for person in people:
-            if person.uid in there or new.setdefault(person.uid, person) is not person:
-                again.append(person)
+        again = [
+            person
+            for person in people
+            if person.uid in there or new.setdefault(person.uid, person) is not person
+        ]
         try:
             if not how.is_dry_run:
                 commands.record_new([(uid, new[uid].groups) for uid in new], author())
@@ -250,9 +235,7 @@ def _meet(
 ) -> None:
     """Deal with a row whose person is here: leave them, or with ``is_update`` write over."""
     differs = any(
-        said.get(group) != fields
-        for group, fields in person.groups.items()
-        if group != "type"
+        said.get(group) != fields for group, fields in person.groups.items() if group != "type"
     )
     if not how.is_update or not differs:
         progress.tally.present += 1

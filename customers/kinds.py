@@ -33,9 +33,7 @@ DETAIL_TYPES = {
 }
 
 _ENTITY = RowKey("entity", "")
-_NAMING = frozenset(
-    {"type", "display_name", "merged_into", "surname", "name", "company"}
-)
+_NAMING = frozenset({"type", "display_name", "merged_into", "surname", "name", "company"})
 _NOT_DETAILS = STRUCTURAL_GROUPS | {"display_name"}
 
 
@@ -67,12 +65,8 @@ def entity_rows(state: State) -> Iterable[Row]:
         },
     )
     for group, fields in state.items():
-        if group not in _NOT_DETAILS and any(
-            value is not None for value in fields.values()
-        ):
-            yield Row(
-                RowKey("detail", group), frozenset({group}), {"value": dict(fields)}
-            )
+        if group not in _NOT_DETAILS and any(value is not None for value in fields.values()):
+            yield Row(RowKey("detail", group), frozenset({group}), {"value": dict(fields)})
 
 
 def search_keys(state: State) -> Iterable[Mapping[str, Any]]:
@@ -136,9 +130,7 @@ DETAIL_TYPE = Kind(
                 }
             },
         )
-        for position, (code, (label, value_type, searchable)) in enumerate(
-            DETAIL_TYPES.items()
-        )
+        for position, (code, (label, value_type, searchable)) in enumerate(DETAIL_TYPES.items())
     ),
     genesis_type="customers.detail_type_defined",
 )

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,10 +22,11 @@ SEARCHED_CODES = ("surname", "name", "document_number", "dob")
 MAX_FOLDED = 500
 # Numbers are typed in groups ("AB 123 456"): this many neighbours are tried as one number.
 MAX_GROUPS = 6
+MAX_CODE = 4
 
 # Letters that are written or left out at will: apostrophes of all kinds, soft and hard sign.
 _SILENT = frozenset(
-    "'`\u00b4\u02b9\u02bb\u02bc\u02bd\u02c8\u2018\u2019\u201b\u2032\uff07ьъЬЪ"
+    "'`\u00b4\u02b9\u02bb\u02bc\u02bd\u02c8\u2018\u2019\u201b\u2032\uff07\u044c\u044a\u042c\u042a"
 )
 _YEAR_FIRST = r"(?P<y1>\d{4})[./-](?P<m1>\d{1,2})[./-](?P<d1>\d{1,2})"
 _YEAR_LAST = r"(?P<a>\d{1,2})(?:(?P<sep>[/-])|\. ?)(?P<b>\d{1,2})(?:[/-]|\. ?)(?P<y2>\d{4}|\d{2})"
@@ -119,9 +121,7 @@ def _fold_sign(sign: str) -> str:
     ):  # emoji and the like have no letters
         return " "
     latin = anyascii(sign).lower()
-    return "".join(letter for letter in latin if letter.isalnum()) or (
-        " " if latin else ""
-    )
+    return "".join(letter for letter in latin if letter.isalnum()) or (" " if latin else "")
 
 
 def terms(q: str) -> list[Term]:
@@ -184,10 +184,16 @@ def _numbers(pieces: list[str], index: int) -> tuple[str, ...]:
     for length in range(2, MAX_GROUPS + 1):
         for start in range(max(0, index - length + 1), index + 1):
             run = pieces[start : start + length]
-            # Names side by side are no number: one typed in groups has digits.
-            if len(run) == length and any(letter.isdigit() for one in run for letter in one):
+            if len(run) == length and _is_grouped_number(run):
                 runs.append("".join(run))
     return tuple(dict.fromkeys(runs))
+
+
+def _is_grouped_number(run: list[str]) -> bool:
+    """Whether pieces side by side can be one number: digits, and letters as short as a code."""
+    return not all(piece.isalpha() for piece in run) and all(
+        len(piece) <= MAX_CODE or not piece.isalpha() for piece in run
+    )
 
 
 def _compact_dates(text: str) -> tuple[str, ...]:
@@ -206,3 +212,13 @@ def is_date(ymd: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def near_dates(ymd: str) -> list[str]:
+    """Return the days that one slip makes of yyyymmdd: a digit, two swapped, day for month."""
+    slips = {ymd[:4] + ymd[6:] + ymd[4:6]}
+    for index, digit in enumerate(ymd):
+        before, after = ymd[:index], ymd[index + 1 :]
+        slips |= {before + other + after for other in "0123456789"}
+        slips.add(before + after[:1] + digit + after[1:])
+    return sorted(day for day in slips - {ymd} if len(day) == 8 and is_date(day))

@@ -68,53 +68,49 @@ def moments(lines: Sequence[HistoryLine]) -> list[Moment]:
     A version that ends with no successor was removed there; if the entity's own row ends so, the
     record was closed, and its details are not listed one by one.
     """
+    found: Found = {}
     entity = [line for line in lines if line.detail_code is None]
     gaps = {line.valid_to for line, after in _with_next(entity) if _ends(line, after)}
-    found: Found = {}
+    opened = {line.valid_from for line in entity} - {line.valid_to for line in entity}
     for line in entity:
-        moment = _moment(found, line.valid_from, line)
-        if line is entity[0]:
-            moment.what = ENTERED
-        elif all(line.valid_from != before.valid_to for before in entity):
-            moment.what = RESTORED
+        if line.valid_from in opened:
+            _moment(found, line).what = ENTERED if line is entity[0] else RESTORED
+    codes = [*DETAIL_LABELS, *sorted({line.detail_code or "" for line in lines})]
+    versions = {code: [line for line in lines if line.detail_code == code] for code in codes if code}
+    for code, own in versions.items():
+        _add_values(found, code, own)
+    for code, own in versions.items():
+        for line, after in _with_next(own):
+            if _ends(line, after) and line.valid_to not in gaps:
+                change = FieldChange(code, label_of(code), line.value.get("value"), None)
+                _moment_of_end(found, line.valid_to).changes.append(change)
     for at in gaps:
-        if at is not None:
-            found[at, None] = Moment(at=at, event_id=None, what=CLOSED)
-    for code in dict.fromkeys(line.detail_code for line in lines):
-        if code is None:
-            continue
-        versions = [line for line in lines if line.detail_code == code]
-        _add_changes(found, code, versions, gaps)
-    kept = [m for m in found.values() if m.changes or m.what != CHANGED]
-    return sorted(kept, key=lambda m: m.at, reverse=True)
+        _moment_of_end(found, at).what = CLOSED
+    kept = [moment for moment in found.values() if moment.changes or moment.what != CHANGED]
+    return sorted(kept, key=lambda moment: moment.at, reverse=True)
 
 
-def _add_changes(
-    found: Found,
-    code: str,
-    versions: Sequence[HistoryLine],
-    gaps: set[datetime | None],
-) -> None:
+def _add_values(found: Found, code: str, versions: Sequence[HistoryLine]) -> None:
     before: HistoryLine | None = None
-    for line, after in _with_next(versions):
+    for line in versions:
         is_next = before is not None and before.valid_to == line.valid_from
         old = before.value.get("value") if before is not None and is_next else None
-        moment = _moment(found, line.valid_from, line)
+        moment = _moment(found, line)
+        # Opened again, a record has all it had before: nothing of it is a change.
         if moment.what != RESTORED:
             change = FieldChange(code, label_of(code), old, line.value.get("value"))
             moment.changes.append(change)
-        if (
-            _ends(line, after)
-            and line.valid_to is not None
-            and line.valid_to not in gaps
-        ):
-            gone = found.setdefault(
-                (line.valid_to, None), Moment(at=line.valid_to, event_id=None)
-            )
-            gone.changes.append(
-                FieldChange(code, label_of(code), line.value.get("value"), None)
-            )
         before = line
+
+
+def _moment_of_end(found: Found, at: datetime | None) -> Moment:
+    """Return the moment a value went: that of the event that set another one then, if any."""
+    assert at is not None
+    for moment in found.values():
+        if moment.at == at:
+            return moment
+    found[at, None] = Moment(at=at, event_id=None)
+    return found[at, None]
 
 
 def _with_next(
@@ -129,8 +125,8 @@ def _ends(line: HistoryLine, after: HistoryLine | None) -> bool:
     )
 
 
-def _moment(found: Found, at: datetime, line: HistoryLine) -> Moment:
-    key = (at, line.event_id)
+def _moment(found: Found, line: HistoryLine) -> Moment:
+    key = (line.valid_from, line.event_id)
     if key not in found:
-        found[key] = Moment(at, line.event_id, line.origin, line.actor)
+        found[key] = Moment(line.valid_from, line.event_id, line.origin, line.actor)
     return found[key]

@@ -39,33 +39,48 @@ def item_id(earlier: UUID, later: UUID, group: str) -> str:
 
 def conflicts(events: Iterable[Event]) -> list[Conflict]:
     """Return the conflicts among the events of one entity, in the order of their ids."""
-    kept = sorted(live(events), key=lambda event: event.stamp)
-    # Stamps that the author of a later event *on the same group* had in view: no longer unseen.
-    seen = {
-        (group, event.base[group])
-        for event in kept
-        for group in event.set
-        if group in event.base
-    }
+    everything = list(events)
+    kept = sorted(live(everything), key=lambda event: event.stamp)
+    known = _Known(everything, kept)
     resolved: dict[str, UUID] = {}
     for event in kept:
         for item in event.resolves:
             resolved.setdefault(item, event.event_id)
-    found = [*_plain(kept, seen), *_closing(kept, seen)]
+    found = [*_plain(kept, known), *_closing(kept, known)]
     items = {
-        item: Conflict(
-            item, group, a.event_id, b.event_id, is_closing, resolved.get(item)
-        )
+        item: Conflict(item, group, a.event_id, b.event_id, is_closing, resolved.get(item))
         for group, a, b, is_closing in found
         for item in [item_id(a.event_id, b.event_id, group)]
     }
     return [items[item] for item in sorted(items)]
 
 
+class _Known:
+    """What authors had in view, with withdrawn events replaced by what those rested on."""
+
+    def __init__(self, everything: Iterable[Event], kept: Iterable[Event]) -> None:
+        standing = {event.event_id for event in kept}
+        self._voided = {e.event_id: e for e in everything if e.event_id not in standing}
+        # Stamps that the author of another event *on the same group* had in view.
+        self.seen = {(g, self.base(event, g)) for event in kept for g in event.set}
+
+    def base(self, author: Event, group: str) -> Stamp | None:
+        """Return the greatest standing stamp on ``group`` that ``author`` knew."""
+        base = author.base.get(group)
+        while base is not None and base.event_id in self._voided:
+            base = self._voided[base.event_id].base.get(group)
+        return base
+
+    def unseen(self, author: Event, group: str, other: Event) -> bool:
+        """Whether the author's base of ``group`` lies before ``other``."""
+        base = self.base(author, group)
+        return author.event_id != other.event_id and (base is None or base < other.stamp)
+
+
 Found = tuple[str, Event, Event, bool]
 
 
-def _plain(kept: list[Event], seen: set[tuple[str, Stamp | None]]) -> Iterator[Found]:
+def _plain(kept: list[Event], known: _Known) -> Iterator[Found]:
     """For a < b that set g differently: b had not seen a, and nobody after a on g had."""
     by_group: dict[str, list[Event]] = {}
     for event in kept:
@@ -73,29 +88,24 @@ def _plain(kept: list[Event], seen: set[tuple[str, Stamp | None]]) -> Iterator[F
             by_group.setdefault(group, []).append(event)
     for group, setters in by_group.items():
         for index, a in enumerate(setters):
-            if (group, a.stamp) in seen:
+            if (group, a.stamp) in known.seen:
                 continue
             for b in setters[index + 1 :]:
-                if a.set[group] != b.set[group] and _unseen(b, group, a):
+                if a.set[group] != b.set[group] and known.unseen(b, group, a):
                     yield group, a, b, False
 
 
-def _closing(kept: list[Event], seen: set[tuple[str, Stamp | None]]) -> Iterator[Found]:
+def _closing(kept: list[Event], known: _Known) -> Iterator[Found]:
     """A closing event c and an edit e of g: neither had seen the other, and e still stands."""
-    for c in kept:
-        for closing in CLOSING_GROUPS:
-            if not c.set.get(closing, {}).get("value"):
-                continue
-            for e in kept:
-                for group in e.set:
-                    if group in CLOSING_GROUPS or (group, e.stamp) in seen:
-                        continue
-                    if _unseen(c, group, e) and _unseen(e, closing, c):
-                        a, b = sorted((c, e), key=lambda event: event.stamp)
-                        yield group, a, b, True
-
-
-def _unseen(author: Event, group: str, other: Event) -> bool:
-    """Whether the author's base of ``group`` lies before ``other``."""
-    base = author.base.get(group)
-    return author.event_id != other.event_id and (base is None or base < other.stamp)
+    closers = [(c, g) for c in kept for g in CLOSING_GROUPS if c.set.get(g, {}).get("value")]
+    edits = [
+        (e, group)
+        for e in kept
+        for group in e.set
+        if group not in CLOSING_GROUPS and (group, e.stamp) not in known.seen
+    ]
+    for c, closing in closers:
+        for e, group in edits:
+            if known.unseen(c, group, e) and known.unseen(e, closing, c):
+                a, b = sorted((c, e), key=lambda event: event.stamp)
+                yield group, a, b, True

@@ -9,7 +9,7 @@ from uuid import UUID
 from events import log
 from events.envelope import Event, Fields, normal
 from events.errors import AlreadyExists, InvalidValue, Parked, Stale, Unknown
-from events.fold import CLOSING_GROUPS, State, fold
+from events.fold import CLOSING_GROUPS, Memo, State, fold, state_at
 from events.heads import Head, etag
 from events.registry import Kind
 from events.stamp import Stamp, next_ts, uuid7
@@ -48,36 +48,38 @@ class Draft:
     reason: str | None = None
 
 
-def events_of(
-    drafts: Sequence[Draft], heads: Mapping[UUID, Head], author: Author
-) -> list[Event]:
+def events_of(drafts: Sequence[Draft], heads: Mapping[UUID, Head], author: Author) -> list[Event]:
     """Return the events that ``drafts`` make, stamped; none for what is so already.
 
     Raises ``Unknown``, ``AlreadyExists``, ``Parked`` or ``Stale``; then nothing may be written.
     """
+    bases = {draft.entity_uid: _memo_without(draft, heads[draft.entity_uid]) for draft in drafts}
     ts = author.now
-    for head in heads.values():
-        ts = next_ts(ts, head.memo.last_ts)
+    for memo in bases.values():
+        ts = next_ts(ts, memo.last_ts)
     changes = [
         (draft, changed)
         for draft in drafts
-        for changed in [_changed(draft, heads[draft.entity_uid], ts)]
+        for changed in [_changed(draft, heads[draft.entity_uid], bases[draft.entity_uid], ts)]
         if changed or draft.voids or draft.resolves
     ]
     tx = uuid7(ts)
     return [
-        _event(
-            draft,
-            changed,
-            heads[draft.entity_uid],
-            author,
-            (ts, tx, index, len(changes)),
-        )
+        _event(draft, changed, bases[draft.entity_uid], author, (ts, tx, index, len(changes)))
         for index, (draft, changed) in enumerate(changes)
     ]
 
 
-def _changed(draft: Draft, head: Head, ts: int) -> dict[str, Fields]:
+def _memo_without(draft: Draft, head: Head) -> Memo:
+    """Return what a draft rests on: the head's memo, without what the draft withdraws."""
+    if not draft.voids:
+        return head.memo
+    events = log.load([draft.entity_uid])[draft.entity_uid]
+    kept = [event for event in events if event.event_id not in draft.voids or event.voids]
+    return fold(kept, draft.kind.rows).memo
+
+
+def _changed(draft: Draft, head: Head, base: Memo, ts: int) -> dict[str, Fields]:
     """Return the groups of a draft that are not so already, after checking that it may be made."""
     if head.parked_reason is not None:
         raise Parked(draft.entity_uid)
@@ -85,15 +87,11 @@ def _changed(draft: Draft, head: Head, ts: int) -> dict[str, Fields]:
         raise AlreadyExists(draft.entity_uid)
     if not head.exists and not draft.is_new:
         raise Unknown(draft.entity_uid)
-    if draft.effective is not None and draft.effective > ts:
-        raise InvalidValue("effective", "not in the future")
-    wanted: dict[str, Fields] = {
-        group: normal(fields) for group, fields in draft.set.items()
-    }
-    state = _state_at(draft, head)
-    changed = {
-        g: fields for g, fields in wanted.items() if not _is_so(state, g, fields)
-    }
+    if draft.effective is not None and not 0 <= draft.effective <= ts:
+        raise InvalidValue("effective", "expected a time since 1970, not in the future")
+    wanted: dict[str, Fields] = {group: normal(fields) for group, fields in draft.set.items()}
+    state = _state_at(draft, base)
+    changed = {g: fields for g, fields in wanted.items() if not _is_so(state, g, fields)}
     # Two agents who mend one typo alike do not disagree: only what would change can be stale.
     _refuse_stale(draft, changed, head)
     return changed
@@ -102,20 +100,16 @@ def _changed(draft: Draft, head: Head, ts: int) -> dict[str, Fields]:
 def _is_so(state: State, group: str, fields: Fields) -> bool:
     """Whether the group has these values already; a group never set is as good as empty."""
     known = state.get(group)
-    return (
-        known == fields
-        if known is not None
-        else not any(v is not None for v in fields.values())
-    )
+    return known == fields if known is not None else not any(v is not None for v in fields.values())
 
 
-def _state_at(draft: Draft, head: Head) -> State:
+def _state_at(draft: Draft, base: Memo) -> State:
     """Return the state a change is compared with: that of the time it is to take effect."""
     if draft.effective is None or draft.is_new:
-        return head.memo.state
+        return base.state
     events = log.load([draft.entity_uid])[draft.entity_uid]
-    before = [event for event in events if event.effective_at <= draft.effective]
-    return fold(before, draft.kind.rows).memo.state
+    kept = [event for event in events if event.event_id not in draft.voids or event.voids]
+    return state_at(kept, draft.effective)
 
 
 def _refuse_stale(draft: Draft, wanted: Mapping[str, Fields], head: Head) -> None:
@@ -133,26 +127,22 @@ def _refuse_stale(draft: Draft, wanted: Mapping[str, Fields], head: Head) -> Non
     if newer:
         state = head.memo.state
         groups = sorted(newer | wanted.keys())
-        raise Stale(
-            draft.entity_uid, {g: (wanted.get(g, {}), state.get(g, {})) for g in groups}
-        )
+        raise Stale(draft.entity_uid, {g: (wanted.get(g, {}), state.get(g, {})) for g in groups})
 
 
 def _event(
     draft: Draft,
     changed: Mapping[str, Fields],
-    head: Head,
+    base: Memo,
     author: Author,
     place: tuple[int, UUID, int, int],
 ) -> Event:
     ts, tx, tx_index, tx_size = place
-    stamps = head.memo.stamps
+    stamps = base.stamps
     # A closing event carries its base for every group, every event its base for the closing ones.
     closes = any(group in changed for group in CLOSING_GROUPS)
     groups = {*changed, *CLOSING_GROUPS, *(stamps if closes else ())}
-    personal = draft.reason is not None or any(
-        draft.kind.is_personal(g) for g in changed
-    )
+    personal = draft.reason is not None or any(draft.kind.is_personal(g) for g in changed)
     return Event(
         event_id=uuid7(ts),
         origin=author.origin,

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from events.errors import UndecodableEvent
@@ -20,7 +20,6 @@ from events.stamp import Stamp, stamp_from_json, to_datetime
 
 Value = Any  # str | int | bool | None | list[Value] | dict[str, Value]; never a float
 Fields = Mapping[str, Value]
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +126,7 @@ def _document(event: Event, clear_groups: frozenset[str] | None) -> dict[str, Va
         "tx_size": event.tx_size,
         "set": {group: shown(group) for group in event.set},
         "base": {
-            group: None if stamp is None else stamp.to_json()
-            for group, stamp in event.base.items()
+            group: None if stamp is None else stamp.to_json() for group, stamp in event.base.items()
         },
         "actor": None if event.actor is None else str(event.actor),
         "request_id": event.request_id,
@@ -148,11 +146,16 @@ def _document(event: Event, clear_groups: frozenset[str] | None) -> dict[str, Va
     return document
 
 
+# What tables can keep: PostgreSQL's integers, and instants of the years 1970 to 9999.
+_MAX_INT = 2**31 - 1
+_MAX_MICROS = 253_402_300_799_999_999
+
+
 def from_raw(raw: bytes) -> Event:
     """Return the event that ``raw`` holds; ``UndecodableEvent`` if it holds none."""
     try:
-        return _event(json.loads(raw))
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        return _event(json.loads(raw, parse_float=_refused, parse_constant=_refused))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise UndecodableEvent from exc
 
 
@@ -163,40 +166,52 @@ def _event(doc: dict[str, Any]) -> Event:
     secret = doc.get("secret")
     return Event(
         event_id=UUID(doc["event_id"]),
-        origin=_typed(doc["origin"], str),
+        origin=_text(doc["origin"]),
         entity_uid=UUID(doc["entity_uid"]),
-        type=_typed(doc["type"], str),
-        schema_version=_typed(doc["schema_version"], int),
+        type=_text(doc["type"]),
+        schema_version=_integer(doc["schema_version"], _MAX_INT),
         subject_uid=uid("subject_uid"),
-        ts=_typed(doc["ts"], int),
-        effective=None if "effective" not in doc else _typed(doc["effective"], int),
+        ts=_integer(doc["ts"], _MAX_MICROS),
+        effective=None if "effective" not in doc else _integer(doc["effective"], _MAX_MICROS),
         tx=UUID(doc["tx"]),
-        tx_index=_typed(doc["tx_index"], int),
-        tx_size=_typed(doc["tx_size"], int),
-        set={group: _typed(fields, dict) for group, fields in doc["set"].items()},
+        tx_index=_integer(doc["tx_index"], _MAX_INT),
+        tx_size=_integer(doc["tx_size"], _MAX_INT),
+        set={_text(group): _fields(fields) for group, fields in doc["set"].items()},
         base={group: stamp_from_json(stamp) for group, stamp in doc["base"].items()},
         voids=tuple(UUID(target) for target in doc.get("voids", ())),
-        resolves=tuple(doc.get("resolves", ())),
+        resolves=tuple(_text(item) for item in doc.get("resolves", ())),
         actor=uid("actor"),
-        request_id=_typed(doc["request_id"], str),
-        secret=None
-        if secret is None
-        else Secret(secret["kid"], secret["iv"], secret["sha256"]),
+        request_id=_text(doc["request_id"]),
+        secret=None if secret is None else Secret(secret["kid"], secret["iv"], secret["sha256"]),
     )
 
 
-def _typed(value: object, kind: type[_T]) -> _T:
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+def _integer(value: object, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
         raise TypeError
     return value
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str) or "\x00" in value:
+        raise TypeError
+    value.encode()  # a lone surrogate is no text
+    return value
+
+
+def _fields(value: object) -> Fields:
+    if not isinstance(value, dict):
+        raise TypeError
+    return value
+
+
+def _refused(number: str) -> None:
+    raise ValueError(f"{number} is not an integer")
+
+
 def opened(event: Event, values: Mapping[str, Fields], reason: str | None) -> Event:
     """Return ``event`` with the values of its ciphertext put back in their groups."""
-    merged = {
-        group: {**fields, **values.get(group, {})}
-        for group, fields in event.set.items()
-    }
+    merged = {group: {**fields, **values.get(group, {})} for group, fields in event.set.items()}
     return replace(event, set=merged, reason=reason)
 
 

@@ -104,6 +104,21 @@ def fold(events: Iterable[Event], rows: RowsOf) -> Folded:
     return _fold(kept, rows, Memo(), floor)
 
 
+def state_at(events: Iterable[Event], instant: int) -> State:
+    """Return the state at ``instant`` (µs); before the entity's first event, that of its first."""
+    kept = live(events)
+    if not kept:
+        return {}
+    floor = min(kept, key=lambda event: event.stamp).effective_at
+    at, state = max(instant, floor), dict[str, Fields]()
+    for begun, together in _instants(kept, floor):
+        if begun > at:
+            break
+        for event in together:
+            state.update(event.set)
+    return state
+
+
 def resume(memo: Memo, events: Sequence[Event], rows: RowsOf) -> Folded:
     """Return what ``events`` change after ``memo``: versions they close and versions now open.
 
@@ -121,9 +136,7 @@ def _fold(events: Sequence[Event], rows: RowsOf, memo: Memo, floor: int) -> Fold
             state.update(event.set)
             for group in event.set:
                 known = stamps.get(group)
-                stamps[group] = (
-                    event.stamp if known is None else max(known, event.stamp)
-                )
+                stamps[group] = event.stamp if known is None else max(known, event.stamp)
         after = _visible(state, rows)
         versions += _close(shown, after, opened, instant)
         _open(shown, after, opened, instant, together)
@@ -131,9 +144,7 @@ def _fold(events: Sequence[Event], rows: RowsOf, memo: Memo, floor: int) -> Fold
     versions += _still_open(shown, opened)
     times = [event.ts for event in events]
     first = min([memo.first_ts, *times] if memo.first_ts else times)
-    return Folded(
-        Memo(state, stamps, first, max([memo.last_ts, *times]), opened), versions
-    )
+    return Folded(Memo(state, stamps, first, max([memo.last_ts, *times]), opened), versions)
 
 
 def _instants(events: Iterable[Event], floor: int) -> Iterator[tuple[int, list[Event]]]:
@@ -146,9 +157,7 @@ def _instants(events: Iterable[Event], floor: int) -> Iterator[tuple[int, list[E
 
 
 def _visible(state: State, rows: RowsOf) -> dict[RowKey, Row]:
-    return (
-        {} if not state or is_deleted(state) else {row.key: row for row in rows(state)}
-    )
+    return {} if not state or is_deleted(state) else {row.key: row for row in rows(state)}
 
 
 def _close(
@@ -159,9 +168,7 @@ def _close(
 ) -> list[Version]:
     """End the versions whose row is gone or has other values; equal neighbours stay one."""
     gone = [
-        key
-        for key, row in shown.items()
-        if key not in after or after[key].values != row.values
+        key for key, row in shown.items() if key not in after or after[key].values != row.values
     ]
     return [
         Version(key, begun.valid_from, instant, shown[key].values, begun.event_id)
@@ -181,15 +188,11 @@ def _open(
         if key not in shown or shown[key].values != row.values:
             # Its author is the last event of the instant that set one of the row's groups; when
             # none did (an undelete opens all rows), the last event of the instant.
-            authors = [
-                e for e in together if not row.groups.isdisjoint(e.set)
-            ] or together
+            authors = [e for e in together if not row.groups.isdisjoint(e.set)] or together
             opened[key] = Opening(instant, authors[-1].event_id)
 
 
-def _still_open(
-    shown: Mapping[RowKey, Row], opened: Mapping[RowKey, Opening]
-) -> Iterator[Version]:
+def _still_open(shown: Mapping[RowKey, Row], opened: Mapping[RowKey, Opening]) -> Iterator[Version]:
     for key, row in shown.items():
         begun = opened[key]
         yield Version(key, begun.valid_from, None, row.values, begun.event_id)

@@ -41,9 +41,7 @@ def genesis_events(network: UUID) -> Iterator[Event]:
 
 def record_genesis(now: int) -> int:
     """Record the genesis events that are not here yet; return how many were new."""
-    events = [
-        Sealed(event, to_raw(event)) for event in genesis_events(settings.NETWORK_ID)
-    ]
+    events = [Sealed(event, to_raw(event)) for event in genesis_events(settings.NETWORK_ID)]
     return len(receive(events, Received(now)))
 
 

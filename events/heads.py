@@ -9,8 +9,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
+from events import sql
 from events.envelope import canonical
 from events.fold import Memo, Opening, RowKey
 from events.keys import open_state, seal_state
@@ -42,12 +41,12 @@ class Head:
 
 def etag(stamps: Mapping[str, Stamp]) -> str:
     """Return a hash of an entity's whole ``{group: stamp}`` map, in hex."""
-    return sha256(canonical({g: s.to_json() for g, s in stamps.items()})).hexdigest()[
-        :32
-    ]
+    return sha256(canonical({g: s.to_json() for g, s in stamps.items()})).hexdigest()[:32]
 
 
-_COLUMNS = "entity_uid, kind, first_ts, last_ts, has_voids, has_conflicts, parked_reason, memo, state"
+_COLUMNS = (
+    "entity_uid, kind, first_ts, last_ts, has_voids, has_conflicts, parked_reason, memo, state"
+)
 
 # Missing heads first, then all locks; both in uid order, so that no two writers wait in a circle.
 _ENSURE = """
@@ -74,27 +73,31 @@ WHERE h.entity_uid = n.entity_uid
 """
 
 
-def lock(kinds: Mapping[UUID, str]) -> dict[UUID, Head]:
-    """Return the locked heads of entities, making those that are missing with the kind given."""
+def lock(kinds: Mapping[UUID, str]) -> sql.Answer:
+    """Lock the heads of entities, making those that are missing with the kind given.
+
+    ``locked`` reads the answer.
+    """
     uids = sorted(kinds)
-    with connection.cursor() as cursor:
-        cursor.execute(_ENSURE, [uids, [kinds[uid] for uid in uids]])
-        cursor.execute(_LOCK, [uids])
-        return {row[0]: _head(row) for row in cursor.fetchall()}
+    sql.execute(_ENSURE, [uids, [kinds[uid] for uid in uids]])
+    return sql.execute(_LOCK, [uids])
+
+
+def locked(answer: sql.Answer) -> dict[UUID, Head]:
+    """Return the heads that ``lock`` locked."""
+    return {row[0]: _head(row) for row in answer.rows()}
 
 
 def read(uids: Iterable[UUID]) -> dict[UUID, Head]:
     """Return the heads of the entities that are known here, without locking them."""
-    with connection.cursor() as cursor:
-        cursor.execute(_READ, [list(uids)])
-        return {row[0]: _head(row) for row in cursor.fetchall()}
+    return {row[0]: _head(row) for row in sql.execute(_READ, [list(uids)]).rows()}
 
 
 def save(heads: Iterable[Head]) -> None:
     """Write back locked heads."""
     documents = [_document(head) for head in heads]
-    with connection.cursor() as cursor:
-        cursor.execute(_SAVE, [json.dumps(documents)])
+    if documents:
+        sql.execute(_SAVE, [json.dumps(documents)])
 
 
 def _head(row: tuple[Any, ...]) -> Head:

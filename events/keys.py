@@ -24,14 +24,12 @@ from cryptography.hazmat.primitives.keywrap import (
     aes_key_wrap,
 )
 from django.conf import settings
-from django.db import connection
 
+from events import sql
 from events.envelope import Event, Secret, Value, canonical, from_raw, opened, to_raw
 from events.errors import MissingKey
 
-Subject = tuple[
-    UUID, str
-]  # (subject_uid, origin): no agreement between locations is needed
+Subject = tuple[UUID, str]  # (subject_uid, origin): no agreement between locations is needed
 
 
 def kid(subject: Subject) -> str:
@@ -43,11 +41,7 @@ def seal(event: Event, clear_groups: frozenset[str], key: bytes) -> tuple[bytes,
     """Return ``(raw, ciphertext)`` of an event whose personal values are sealed with ``key``."""
     if event.subject_uid is None:
         raise ValueError("an event with personal values needs a subject")
-    values = {
-        group: dict(event.set[group])
-        for group in event.set
-        if group not in clear_groups
-    }
+    values = {group: dict(event.set[group]) for group in event.set if group not in clear_groups}
     plain = canonical({"set": values, "reason": event.reason})
     iv = os.urandom(12)
     ct = AESGCM(key).encrypt(iv, plain, to_raw(event, clear_groups))
@@ -85,50 +79,47 @@ def unwrap(wrapped: bytes) -> bytes:
     return aes_key_unwrap(_wrapping_key(), wrapped)
 
 
-def subject_keys(subjects: Iterable[Subject]) -> dict[Subject, bytes]:
-    """Return the keys of ``subjects`` for writing, making those that are missing."""
+def stored_keys(subjects: Iterable[Subject]) -> sql.Answer:
+    """Ask for the wrapped keys of ``subjects``; ``keys_for`` reads the answer."""
     wanted = sorted(set(subjects))
-    found = _stored(wanted)
-    missing = [subject for subject in wanted if subject not in found]
+    return sql.execute(_STORED, [[uid for uid, _ in wanted], [origin for _, origin in wanted]])
+
+
+def keys_for(subjects: Iterable[Subject], answer: sql.Answer) -> dict[Subject, bytes]:
+    """Return the keys of ``subjects`` for writing, making those that are missing."""
+    found = _wrapped(answer)
+    missing = sorted(set(subjects) - found.keys())
     if missing:
-        store_wrapped(
-            {
-                subject: aes_key_wrap(_wrapping_key(), os.urandom(32))
-                for subject in missing
-            }
-        )
-        found |= _stored(missing)  # another transaction may have been first
+        made = (aes_key_wrap(_wrapping_key(), os.urandom(32)) for _ in missing)
+        store_wrapped(dict(zip(missing, made, strict=True)))
+        found |= _wrapped(stored_keys(missing))  # another transaction may have been first
     return {subject: unwrap(wrapped) for subject, wrapped in found.items()}
 
 
 def store_wrapped(keys: Mapping[Subject, bytes]) -> None:
     """Keep wrapped keys; one that is there already stays."""
-    if not keys:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO events_subjectkey (subject_uid, origin, wrapped)"
-            " SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bytea[])"
-            " ORDER BY 1, 2 ON CONFLICT DO NOTHING",
-            [
-                [uid for uid, _ in keys],
-                [origin for _, origin in keys],
-                list(keys.values()),
-            ],
-        )
+    if keys:
+        parameters = [
+            [uid for uid, _ in keys],
+            [origin for _, origin in keys],
+            list(keys.values()),
+        ]
+        sql.execute(_STORE, parameters)
 
 
-def _stored(subjects: list[Subject]) -> dict[Subject, bytes]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT subject_uid, origin, wrapped FROM events_subjectkey"
-            " JOIN unnest(%s::uuid[], %s::text[]) AS wanted (uid, loc)"
-            " ON subject_uid = uid AND origin = loc",
-            [[uid for uid, _ in subjects], [origin for _, origin in subjects]],
-        )
-        return {
-            (uid, origin): bytes(wrapped) for uid, origin, wrapped in cursor.fetchall()
-        }
+_STORED = """
+SELECT subject_uid, origin, wrapped FROM events_subjectkey
+JOIN unnest(%s::uuid[], %s::text[]) AS wanted (uid, loc) ON subject_uid = uid AND origin = loc
+"""
+_STORE = """
+INSERT INTO events_subjectkey (subject_uid, origin, wrapped)
+SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bytea[]) ORDER BY 1, 2
+ON CONFLICT DO NOTHING
+"""
+
+
+def _wrapped(answer: sql.Answer) -> dict[Subject, bytes]:
+    return {(uid, origin): wrapped for uid, origin, wrapped in answer.rows()}
 
 
 def seal_state(state: Value) -> bytes:
@@ -141,9 +132,7 @@ def open_state(sealed: bytes) -> Value:
     """Return what ``seal_state`` sealed; an empty head has an empty state."""
     if not sealed:
         return {}
-    return json.loads(
-        AESGCM(_derived_key(b"head state")).decrypt(sealed[:12], sealed[12:], None)
-    )
+    return json.loads(AESGCM(_derived_key(b"head state")).decrypt(sealed[:12], sealed[12:], None))
 
 
 def hashdiff(values: Value) -> bytes:

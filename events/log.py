@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connection
-
-from events import keys
+from events import keys, sql
 from events.envelope import Event
 from events.stamp import to_datetime
 
@@ -63,30 +61,28 @@ WHERE e.event_id = ANY(%s)
 """
 
 
-def insert(sealed: Sequence[Sealed], recorded_at: int) -> set[UUID]:
-    """Keep events; return the ids of those that were not here before."""
+def insert(sealed: Sequence[Sealed], recorded_at: int) -> sql.Answer:
+    """Keep events; the answer holds the ids of those that were not here before."""
     secret = [item for item in sealed if item.ct is not None]
     events = [item.event for item in sealed]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _INSERT,
-            {
-                "recorded_at": to_datetime(recorded_at),
-                "event_id": [event.event_id for event in events],
-                "origin": [event.origin for event in events],
-                "entity_uid": [event.entity_uid for event in events],
-                "type": [event.type for event in events],
-                "subject_uid": [event.subject_uid for event in events],
-                "actor": [event.actor for event in events],
-                "ts": [event.ts for event in events],
-                "tx": [event.tx for event in events],
-                "tx_index": [event.tx_index for event in events],
-                "raw": [item.raw for item in sealed],
-                "secret_id": [item.event.event_id for item in secret],
-                "ct": [item.ct for item in secret],
-            },
-        )
-        return {event_id for (event_id,) in cursor.fetchall()}
+    return sql.execute(
+        _INSERT,
+        {
+            "recorded_at": to_datetime(recorded_at),
+            "event_id": [event.event_id for event in events],
+            "origin": [event.origin for event in events],
+            "entity_uid": [event.entity_uid for event in events],
+            "type": [event.type for event in events],
+            "subject_uid": [event.subject_uid for event in events],
+            "actor": [event.actor for event in events],
+            "ts": [event.ts for event in events],
+            "tx": [event.tx for event in events],
+            "tx_index": [event.tx_index for event in events],
+            "raw": [item.raw for item in sealed],
+            "secret_id": [item.event.event_id for item in secret],
+            "ct": [item.ct for item in secret],
+        },
+    )
 
 
 Stored = tuple[bytes, bytes | None, bytes | None]  # raw, ciphertext, wrapped key
@@ -97,16 +93,13 @@ def stored(
 ) -> dict[UUID, list[Stored]]:
     """Return the events of each entity as they are kept; ``known_at`` leaves out later news."""
     found: dict[UUID, list[Stored]] = {uid: [] for uid in entity_uids}
-    with connection.cursor() as cursor:
-        cursor.execute(_LOAD, {"uids": list(found), "known_at": known_at})
-        for uid, raw, ct, wrapped in cursor.fetchall():
-            found[uid].append((bytes(raw), ct, wrapped))
+    answer = sql.execute(_LOAD, {"uids": list(found), "known_at": known_at})
+    for uid, raw, ct, wrapped in answer.rows():
+        found[uid].append((raw, ct, wrapped))
     return found
 
 
-def load(
-    entity_uids: Iterable[UUID], known_at: datetime | None = None
-) -> dict[UUID, list[Event]]:
+def load(entity_uids: Iterable[UUID], known_at: datetime | None = None) -> dict[UUID, list[Event]]:
     """Return the opened events of each entity; ``MissingKey`` if one cannot be read here."""
     return {
         uid: [keys.open_event(*item) for item in items]
@@ -116,9 +109,5 @@ def load(
 
 def by_id(event_ids: Iterable[UUID]) -> Mapping[UUID, Stored]:
     """Return single events as they are kept."""
-    with connection.cursor() as cursor:
-        cursor.execute(_BY_ID, [list(event_ids)])
-        return {
-            event_id: (bytes(raw), ct, wrapped)
-            for event_id, raw, ct, wrapped in cursor.fetchall()
-        }
+    answer = sql.execute(_BY_ID, [list(event_ids)])
+    return {event_id: (raw, ct, wrapped) for event_id, raw, ct, wrapped in answer.rows()}

@@ -63,16 +63,12 @@ class Versioned(models.Model):
     valid_from = models.DateTimeField()
     valid_to = models.DateTimeField(null=True)
     is_current = models.GeneratedField(
-        expression=Case(
-            When(valid_to__isnull=True, then=Value(True)), default=Value(False)
-        ),
+        expression=Case(When(valid_to__isnull=True, then=Value(True)), default=Value(False)),
         output_field=models.BooleanField(),
         db_persist=True,
     )
     event_id = models.UUIDField()
-    hashdiff = (
-        models.BinaryField()
-    )  # keyed: it says nothing of the values to who lacks the key
+    hashdiff = models.BinaryField()  # keyed: it says nothing of the values to who lacks the key
 
     class Meta:
         abstract = True
@@ -94,9 +90,7 @@ class Event(models.Model):
     tx = models.UUIDField()
     tx_index = models.IntegerField()
     raw = models.BinaryField()
-    recorded_at = (
-        models.DateTimeField()
-    )  # when this location learnt it; in no comparison
+    recorded_at = models.DateTimeField()  # when this location learnt it; in no comparison
 
     class Meta:
         indexes = [
@@ -147,9 +141,12 @@ class EventNumber(models.Model):
 
 
 class StreamHead(models.Model):
-    """The newest signed head of a stream: its own at the origin, verified ones elsewhere."""
+    """A signed head of a stream: its own at the origin, verified ones elsewhere.
 
-    pk = models.CompositePrimaryKey("origin", "epoch")
+    The newest, and as many older ones as let every page of 1,000 events end with a head.
+    """
+
+    pk = models.CompositePrimaryKey("origin", "epoch", "seq")
     origin = models.TextField(db_collation="C")
     epoch = models.IntegerField()
     seq = models.BigIntegerField()
@@ -166,6 +163,7 @@ class Received(models.Model):
     seq = models.BigIntegerField()
     chain = models.BinaryField()
     kafka_offset = models.BigIntegerField(default=0)  # where to read on; only a hint
+    stopped_reason = models.TextField(null=True)  # NULL: not stopped; else nothing more is applied
 
 
 class Published(models.Model):
@@ -213,9 +211,7 @@ class Conflict(models.Model):
     """Two events on one group whose authors did not know of each other; the same everywhere."""
 
     item_id = models.TextField(primary_key=True)
-    entity_uid = models.UUIDField(
-        db_index=True
-    )  # replaced together with the entity's rows
+    entity_uid = models.UUIDField(db_index=True)  # replaced together with the entity's rows
     group = models.TextField()
     earlier = models.UUIDField()
     later = models.UUIDField()
@@ -230,21 +226,27 @@ class DeadLetter(models.Model):
     origin = models.TextField(db_collation="C")
     epoch = models.IntegerField(null=True)
     seq = models.BigIntegerField(null=True)
-    source = models.TextField()  # kafka, pull
+    source = models.TextField()  # kafka, pull; stream: numbered by its origin, so served on
     reason = models.TextField()
     raw = models.BinaryField()
     received_at = models.DateTimeField()
 
+    class Meta:
+        # A page of a stream takes the bytes of a number that is no event from here.
+        indexes = [models.Index(fields=["origin", "epoch", "seq"])]
+
 
 class PeerContact(models.Model):
-    """What this location last heard from a peer."""
+    """What this location last heard from a peer; its own row holds what it last said of itself.
+
+    ``digest`` is that of the state at ``digest_heads``, ``{origin: [epoch, seq]}``.
+    """
 
     location = models.TextField(primary_key=True)
     last_contact_at = models.DateTimeField(null=True)
     last_error = models.TextField(default="")
-    heads = models.JSONField(
-        default=dict
-    )  # {origin: {epoch, seq, chain}} as the peer has them
+    heads = models.JSONField(default=dict)  # {origin: {epoch, seq, chain}} as the peer has them
     digest = models.TextField(default="")
+    digest_heads = models.JSONField(default=dict)
     clock_offset_ms = models.IntegerField(null=True)
     capabilities = models.JSONField(default=dict)

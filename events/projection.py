@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import connection, models
 
+from events import sql
 from events.envelope import Fields
 from events.fold import Version
 from events.keys import hashdiff
@@ -27,26 +28,17 @@ class Difference:
     ended: list[tuple[Place, int | None]] = field(default_factory=list)
     new: list[tuple[UUID, Version]] = field(default_factory=list)
 
-    def __bool__(self) -> bool:
-        """Whether there is anything to write."""
-        return bool(self.gone or self.ended or self.new)
 
-
-# One statement a table: delete, then move ends, then insert. The counts make each part wait for
-# the one before it, so no constraint ever sees two versions of one instant; valid_from is never
-# updated. The rows come as JSON, typed by the column list: no temporary table in a transaction.
-_APPLY = """
-WITH gone AS (
-    DELETE FROM {table} t USING json_to_recordset(%(gone)s) AS d ({place})
-    WHERE {same} RETURNING 1
-), ended AS (
-    UPDATE {table} t SET valid_to = d.valid_to
-    FROM json_to_recordset(%(ended)s) AS d ({place}, valid_to timestamptz)
-    WHERE {same} AND (SELECT count(*) FROM gone) >= 0 RETURNING 1
-)
-INSERT INTO {table} ({columns})
-SELECT {columns} FROM json_to_recordset(%(new)s) AS d ({typed})
-WHERE (SELECT count(*) FROM ended) >= 0
+# What stands becomes what should: delete, then move ends, then insert, so that no constraint ever
+# sees two versions of one instant; valid_from is never updated. The rows come as JSON, typed by the
+# column list: the same statement for one and for thousands, and no temporary table.
+_DELETE = "DELETE FROM {table} t USING json_to_recordset(%s) AS d ({place}) WHERE {same}"
+_END = """
+UPDATE {table} t SET valid_to = d.valid_to
+FROM json_to_recordset(%s) AS d ({place}, valid_to timestamptz) WHERE {same}
+"""
+_INSERT = """
+INSERT INTO {table} ({columns}) SELECT {columns} FROM json_to_recordset(%s) AS d ({typed})
 """
 
 # The versions an entity has now, without their values: the hash tells whether those differ.
@@ -57,16 +49,17 @@ WHERE entity_uid = ANY(%s)
 
 
 @cache
-def _statement(model: type[Versioned]) -> str:
+def _statements(model: type[Versioned]) -> tuple[str, str, str]:
     types = column_types(model)
     key = ["entity_uid", *([model.code_column] if model.code_column else []), "valid_from"]
-    return _APPLY.format(
-        table=model._meta.db_table,
-        place=", ".join(f"{column} {types[column]}" for column in key),
-        same=" AND ".join(f"t.{column} = d.{column}" for column in key),
-        columns=", ".join(types),
-        typed=", ".join(f"{column} {kind}" for column, kind in types.items()),
-    )
+    names = {
+        "table": model._meta.db_table,
+        "place": ", ".join(f"{column} {types[column]}" for column in key),
+        "same": " AND ".join(f"t.{column} = d.{column}" for column in key),
+        "columns": ", ".join(types),
+        "typed": ", ".join(f"{column} {kind}" for column, kind in types.items()),
+    }
+    return _DELETE.format(**names), _END.format(**names), _INSERT.format(**names)
 
 
 @cache
@@ -81,42 +74,24 @@ def column_types(model: type[models.Model]) -> dict[str, str]:
 
 def apply(model: type[Versioned], difference: Difference) -> None:
     """Write the difference of one table."""
-    if not difference:
-        return
+    delete, end, insert = _statements(model)
     code = model.code_column
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _statement(model),
-            {
-                "gone": json.dumps([_place(code, place) for place in difference.gone]),
-                "ended": json.dumps(
-                    [
-                        {**_place(code, place), "valid_to": _time(end)}
-                        for place, end in difference.ended
-                    ]
-                ),
-                "new": json.dumps(
-                    [_row(code, uid, new) for uid, new in difference.new]
-                ),
-            },
-        )
+    if difference.gone:
+        sql.execute(delete, [json.dumps([_place(code, place) for place in difference.gone])])
+    if difference.ended:
+        ended = [{**_place(code, place), "valid_to": _time(to)} for place, to in difference.ended]
+        sql.execute(end, [json.dumps(ended)])
+    if difference.new:
+        sql.execute(insert, [json.dumps([_row(code, uid, new) for uid, new in difference.new])])
 
 
-def present(
-    model: type[Versioned], uids: Iterable[UUID]
-) -> dict[Place, tuple[object, ...]]:
+def present(model: type[Versioned], uids: Iterable[UUID]) -> dict[Place, tuple[object, ...]]:
     """Return ``{place: (valid_to, event_id, hashdiff)}`` of the versions now stored."""
-    sql = _PRESENT.format(table=model._meta.db_table, code=model.code_column or "''")
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [list(uids)])
-        return {
-            (uid, code, to_micros(begun)): (
-                end and to_micros(end),
-                event_id,
-                bytes(hashed),
-            )
-            for uid, code, begun, end, event_id, hashed in cursor.fetchall()
-        }
+    query = _PRESENT.format(table=model._meta.db_table, code=model.code_column or "''")
+    return {
+        (uid, code, to_micros(begun)): (end and to_micros(end), event_id, hashed)
+        for uid, code, begun, end, event_id, hashed in sql.execute(query, [list(uids)]).rows()
+    }
 
 
 def difference(
@@ -137,27 +112,17 @@ def difference(
     return result
 
 
-def replace_derived(
-    model: type[models.Model], rows: Mapping[UUID, Sequence[Fields]]
-) -> None:
+def replace_derived(model: type[models.Model], rows: Mapping[UUID, Sequence[Fields]]) -> None:
     """Put ``rows`` in place of the derived rows these entities have in ``model``."""
     columns = column_types(model)
     names = ", ".join(columns)
     typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    new = [
-        {"entity_uid": str(uid), **row}
-        for uid, wanted in rows.items()
-        for row in wanted
-    ]
+    new = [{"entity_uid": str(uid), **row} for uid, wanted in rows.items() for row in wanted]
     table = model._meta.db_table
-    with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {table} WHERE entity_uid = ANY(%s)", [list(rows)])
-        if new:
-            cursor.execute(
-                f"INSERT INTO {table} ({names})"
-                f" SELECT {names} FROM json_to_recordset(%s) AS d ({typed})",
-                [json.dumps(new)],
-            )
+    sql.execute(f"DELETE FROM {table} WHERE entity_uid = ANY(%s)", [list(rows)])
+    if new:
+        insert = _INSERT.format(table=table, columns=names, typed=typed)
+        sql.execute(insert, [json.dumps(new)])
 
 
 def _place(code: str, place: Place) -> dict[str, object]:

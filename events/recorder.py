@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from events import cursors, guard, heads, keys, log, refold
+from events import cursors, guard, heads, keys, log, refold, sql
 from events.drafting import Author, Draft, events_of
 from events.envelope import Event, to_raw
 from events.errors import TooLarge
@@ -45,19 +45,22 @@ def record(drafts: Sequence[Draft], author: Author) -> list[Event]:
 
     Raises a ``SinsError``; then nothing is written.
     """
+    uids = {draft.entity_uid for draft in drafts}
     if len(drafts) > MAX_EVENTS:
         raise TooLarge
+    if len(uids) < len(drafts):
+        raise ValueError("one event per entity per transaction")
+    subjects = {(draft.subject_uid or draft.entity_uid, author.origin) for draft in drafts}
     with _recording():
-        locked = heads.lock(
-            {draft.entity_uid: draft.kind.name for draft in drafts}
-        )  # 1
+        lock = heads.lock({draft.entity_uid: draft.kind.name for draft in drafts})  # 1
+        known_keys = keys.stored_keys(subjects)
+        locked = heads.locked(lock)
         events = events_of(drafts, locked, author)  # 2
         if not events:
             return []
-        log.insert(_sealed(events), author.now)  # 3
+        log.insert(_sealed(events, known_keys), author.now)  # 3
         refold.refold(locked, events)  # 4
-        with connection.cursor() as cursor:  # 5
-            cursor.execute("INSERT INTO events_outbox (tx) VALUES (%s)", [events[0].tx])
+        sql.execute("INSERT INTO events_outbox (tx) VALUES (%s)", [events[0].tx])  # 5
     return events
 
 
@@ -74,12 +77,11 @@ def receive(arrived: Sequence[Sealed], received: Received) -> list[Event]:
         if received.advance is not None:
             cursors.fence(received.advance)  # 1
         keys.store_wrapped(_travelled(arrived))  # 2
-        fresh = log.insert(arrived, received.now) if arrived else set()
+        fresh = {row[0] for row in log.insert(arrived, received.now).rows()}
         new = [item for item in arrived if item.event.event_id in fresh]
         if new:
-            locked = heads.lock(  # 3
-                {item.event.entity_uid: _kind_name(item.event) for item in new}
-            )
+            kinds = {item.event.entity_uid: _kind_name(item.event) for item in new}
+            locked = heads.locked(heads.lock(kinds))  # 3
             refold.refold_received(locked, new, received.poison)  # 4
         if received.advance is not None:
             cursors.number(received.advance)  # 5
@@ -89,12 +91,10 @@ def receive(arrived: Sequence[Sealed], received: Received) -> list[Event]:
 @contextmanager
 def _recording() -> Iterator[None]:
     """Hold the transaction whose writes the guard lets pass; the mark ends before it does."""
-    with transaction.atomic(durable=True):
-        with connection.cursor() as cursor:
-            cursor.execute(guard.SET_MARK)
+    with transaction.atomic(durable=True), sql.pipelined():
+        sql.execute(guard.SET_MARK)
         yield
-        with connection.cursor() as cursor:
-            cursor.execute(guard.UNSET_MARK)
+        sql.execute(guard.UNSET_MARK)
 
 
 def _travelled(arrived: Sequence[Sealed]) -> dict[Subject, bytes]:
@@ -110,9 +110,9 @@ def _kind_name(event: Event) -> str:
     return "" if kind is None else kind.name
 
 
-def _sealed(events: Sequence[Event]) -> list[Sealed]:
-    subjects = [(e.subject_uid, e.origin) for e in events if e.subject_uid is not None]
-    by_subject = keys.subject_keys(subjects) if subjects else {}
+def _sealed(events: Sequence[Event], known_keys: sql.Answer) -> list[Sealed]:
+    subjects = {(e.subject_uid, e.origin) for e in events if e.subject_uid is not None}
+    by_subject = keys.keys_for(subjects, known_keys) if subjects else {}
     return [_seal(event, by_subject) for event in events]
 
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Model
 
-from events import heads, keys, log, projection
+from events import heads, keys, log, projection, sql
 from events.conflicts import Conflict, conflicts
 from events.envelope import Event
 from events.errors import MissingKey, SinsError, UndecodableEvent
@@ -57,9 +56,7 @@ def refold(locked: Mapping[UUID, Head], events: Sequence[Event]) -> None:
     _write(work)
 
 
-def refold_received(
-    locked: Mapping[UUID, Head], new: Sequence[Sealed], poison: str | None
-) -> None:
+def refold_received(locked: Mapping[UUID, Head], new: Sequence[Sealed], poison: str | None) -> None:
     """Like ``refold``, for events as they arrived.
 
     The entities of a transaction that this release cannot read are parked: read-only and counted,
@@ -73,9 +70,7 @@ def refold_received(
             reasons[item.event.tx] = type(exc).__name__
         if poison is not None:
             reasons[item.event.tx] = poison
-    parked = {
-        i.event.entity_uid: reasons[i.event.tx] for i in new if i.event.tx in reasons
-    }
+    parked = {i.event.entity_uid: reasons[i.event.tx] for i in new if i.event.tx in reasons}
     heads.save(
         replace(locked[uid], parked_reason=reason)
         for uid, reason in sorted(parked.items())
@@ -108,18 +103,11 @@ def is_fast(head: Head, new: Sequence[Event]) -> bool:
         return False
     last, stamps = memo.last_ts, dict(memo.stamps)
     for event in new:
-        if (
-            event.effective_at != event.ts
-            or event.ts <= last
-            or event.voids
-            or event.resolves
-        ):
+        if event.effective_at != event.ts or event.ts <= last or event.voids or event.resolves:
             return False
         if any(group in event.set for group in CLOSING_GROUPS):
             return False
-        if any(
-            event.base.get(g) != stamps.get(g) for g in (*event.set, *CLOSING_GROUPS)
-        ):
+        if any(event.base.get(g) != stamps.get(g) for g in (*event.set, *CLOSING_GROUPS)):
             return False
         last = event.ts
         stamps.update(dict.fromkeys(event.set, event.stamp))
@@ -136,9 +124,7 @@ def _resume(head: Head, new: Sequence[Event], work: Work) -> None:
         if begun is None or begun.valid_from != version.valid_from:
             difference.new.append((uid, version))
         elif version.valid_to is not None:
-            difference.ended.append(
-                ((uid, version.key.code, version.valid_from), version.valid_to)
-            )
+            difference.ended.append(((uid, version.key.code, version.valid_from), version.valid_to))
     work.heads.append(replace(head, memo=folded.memo))
     _derive(head, folded.memo, work)
 
@@ -173,15 +159,11 @@ def _start_over(slow: Sequence[Head], work: Work) -> None:
         _derive(head, folded.memo, work)
     for model, uids in touched.items():
         have = projection.present(model, uids)
-        work.tables[model] = _joined(
-            work.tables[model], projection.difference(have, wanted[model])
-        )
+        work.tables[model] = _joined(work.tables[model], projection.difference(have, wanted[model]))
 
 
 def _joined(first: Difference, second: Difference) -> Difference:
-    return Difference(
-        first.gone + second.gone, first.ended + second.ended, first.new + second.new
-    )
+    return Difference(first.gone + second.gone, first.ended + second.ended, first.new + second.new)
 
 
 def _derive(head: Head, memo: Memo, work: Work) -> None:
@@ -208,15 +190,10 @@ def _write(work: Work) -> None:
 
 def _replace_conflicts(found: Mapping[UUID, Iterable[Conflict]]) -> None:
     rows = [(uid, item) for uid, items in found.items() for item in items]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM events_conflict WHERE entity_uid = ANY(%s)", [list(found)]
-        )
-        cursor.execute(
-            "INSERT INTO events_conflict"
-            ' (item_id, entity_uid, "group", earlier, later, is_closing, resolved_by)'
-            " SELECT * FROM unnest(%s::text[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[],"
-            " %s::boolean[], %s::uuid[])",
+    sql.execute("DELETE FROM events_conflict WHERE entity_uid = ANY(%s)", [list(found)])
+    if rows:
+        sql.execute(
+            _CONFLICTS,
             [
                 [item.item_id for _, item in rows],
                 [uid for uid, _ in rows],
@@ -227,3 +204,10 @@ def _replace_conflicts(found: Mapping[UUID, Iterable[Conflict]]) -> None:
                 [item.resolved_by for _, item in rows],
             ],
         )
+
+
+_CONFLICTS = """
+INSERT INTO events_conflict (item_id, entity_uid, "group", earlier, later, is_closing, resolved_by)
+SELECT * FROM unnest(%s::text[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::boolean[],
+                     %s::uuid[])
+"""

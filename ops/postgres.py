@@ -19,7 +19,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from ops.databases import DatabaseUrls, create_role_and_database, database_url
 from ops.unprivileged import STATE_DIRECTORY, give_away, reachable_package, run_unprivileged

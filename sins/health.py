@@ -15,22 +15,20 @@ NOT_READY = "not_ready"
 
 @never_cache
 @require_safe
-def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - a view takes the request
+def healthz(request: HttpRequest) -> JsonResponse:
     """Answer 200 as long as the process does; asks nobody."""
     return JsonResponse({"status": "ok"})
 
 
 @never_cache
 @require_safe
-def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - a view takes the request
+def readyz(request: HttpRequest) -> JsonResponse:
     """Answer 200 when requests can be served, 503 with the parts that fail."""
     failing = [] if _database_answers() else ["database"]
     if failing:
         log.warning(NOT_READY, failing=failing)
     status = "unavailable" if failing else "ready"
-    return JsonResponse(
-        {"status": status, "failing": failing}, status=503 if failing else 200
-    )
+    return JsonResponse({"status": status, "failing": failing}, status=503 if failing else 200)
 
 
 def _database_answers() -> bool:

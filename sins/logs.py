@@ -17,7 +17,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Requests have their own line, with the route's name and not the address.
-SILENCED = ("django.request", "django.server", "django.security", "httpx", "httpcore")
+SILENCED = ("django.server", "django.security", "httpx", "httpcore")
 
 
 def value_free_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -27,15 +27,14 @@ def value_free_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDi
         exc_info = sys.exc_info()
     error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
     if isinstance(error, BaseException):
-        chain = []
+        chain: list[dict[str, Any]] = []
         while error is not None and len(chain) < 5:
             frames = traceback.extract_tb(error.__traceback__)[-12:]
-            places = [
-                f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames
-            ]
+            places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
             kind = f"{type(error).__module__}.{type(error).__qualname__}"
             chain.append({"type": kind, "at": places})
-            error = error.__cause__ or error.__context__
+            context = None if error.__suppress_context__ else error.__context__
+            error = error.__cause__ or context
         event["exception"] = chain
     return event
 
@@ -49,12 +48,37 @@ def value_free_foreign(_: WrappedLogger, __: str, event: EventDict) -> EventDict
 
 def logging_configuration(location_id: str) -> dict[str, Any]:
     """Return Django's LOGGING; ``configure`` applies it."""
+    shared = _shared_processors(location_id)
+    json = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+        ],
+        "foreign_pre_chain": [value_free_foreign, *shared],
+    }
+    stderr = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "json"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "shared_processors": shared,
+        "formatters": {"json": json},
+        "handlers": {"stderr": stderr},
+        "root": {"handlers": ["stderr"], "level": "INFO"},
+        "loggers": {
+            **{name: {"level": "CRITICAL", "propagate": True} for name in SILENCED},
+            "django.request": {"level": "ERROR", "propagate": True},
+            "gunicorn.error": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        },
+    }
 
+
+def _shared_processors(location_id: str) -> list[Processor]:
     def with_location(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         event.setdefault("location", location_id)
         return event
 
-    shared: list[Processor] = [
+    return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -62,38 +86,6 @@ def logging_configuration(location_id: str) -> dict[str, Any]:
         with_location,
         value_free_exception,
     ]
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "shared_processors": shared,
-        "formatters": {
-            "json": {
-                "()": structlog.stdlib.ProcessorFormatter,
-                "processors": [
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
-                ],
-                "foreign_pre_chain": [value_free_foreign, *shared],
-            }
-        },
-        "handlers": {
-            "stderr": {
-                "class": "logging.StreamHandler",
-                "stream": "ext://sys.stderr",
-                "formatter": "json",
-            }
-        },
-        "root": {"handlers": ["stderr"], "level": "INFO"},
-        "loggers": {
-            **{name: {"level": "CRITICAL", "propagate": True} for name in SILENCED},
-            "django.request": {"level": "ERROR", "propagate": True},
-            "gunicorn.error": {
-                "handlers": ["stderr"],
-                "level": "INFO",
-                "propagate": False,
-            },
-        },
-    }
 
 
 def configure(configuration: Mapping[str, Any]) -> None:
@@ -105,10 +97,6 @@ def configure(configuration: Mapping[str, Any]) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    rest = {
-        name: value
-        for name, value in configuration.items()
-        if name != "shared_processors"
-    }
+    rest = {name: value for name, value in configuration.items() if name != "shared_processors"}
     logging.config.dictConfig(rest)
     logging.captureWarnings(capture=True)

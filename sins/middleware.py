@@ -60,9 +60,7 @@ def either_slash(respond: Respond) -> Respond:
     return middleware
 
 
-_METHODS: Final = frozenset(
-    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-)
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def _route(request: HttpRequest) -> str | None:

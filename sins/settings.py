@@ -5,185 +5,25 @@ A missing or malformed variable ends the start with a sentence that names it.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import ipaddress
-import json
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
-from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    Field,
-    ValidationError,
-    model_validator,
-)
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from sins.environment import read_environment
 from sins.logs import logging_configuration
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-
-
-def _key(text: str) -> str:
-    try:
-        is_key = len(base64.b64decode(text, validate=True)) == 32
-    except binascii.Error:
-        is_key = False
-    if not is_key:
-        raise ValueError("must be 32 bytes in base64")
-    return text
-
-
-def _postgres_url(text: str) -> str:
-    parts = urlsplit(text)
-    if (
-        parts.scheme not in {"postgresql", "postgres"}
-        or not parts.hostname
-        or not parts.path[1:]
-    ):
-        raise ValueError("must look like postgresql://user:password@host:5432/database")
-    return text
-
-
-def _peer_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("url must start with http:// or https:// and name a host")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ValueError("url must be https:// unless it is on this machine")
-    return text.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _time_zone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(
-            "must name a time zone, such as UTC or Europe/Berlin"
-        ) from None
-    return text
-
-
-def _items(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return [item.strip() for item in value.split(",") if item.strip()]
-
-
-def _json(value: object) -> object:
-    try:
-        return json.loads(value) if isinstance(value, str) else value
-    except json.JSONDecodeError:
-        raise ValueError("must be JSON") from None
-
-
-Key = Annotated[str, AfterValidator(_key)]
-PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
-Items = Annotated[list[str], NoDecode, BeforeValidator(_items)]
-
-
-class Peer(BaseModel):
-    """Another location: where it answers and the key its signatures are checked with."""
-
-    url: Annotated[str, AfterValidator(_peer_url)]
-    public_key: Key
-
-
-class Environment(BaseSettings):
-    """What the environment says; the fields are its variables, in capitals."""
-
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
-
-    location_id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
-    secret_key: Annotated[str, Field(min_length=32)]
-    database_url: PostgresUrl
-    database_owner_url: PostgresUrl | None = None
-    database_pool_size: Annotated[int, Field(ge=0, le=50)] = 4
-    debug: bool = False
-    allowed_hosts: Items = Field(default=["localhost", "127.0.0.1", "[::1]"])
-    public_url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] = (
-        "http://localhost:8000"
-    )
-
-    network_id: UUID
-    network_secret: Key
-    network_time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
-    wrapping_key: Key
-    location_key: Key
-    peers: Annotated[dict[str, Peer], NoDecode, BeforeValidator(_json)] = {}
-
-    kafka_bootstrap: str = "kafka:9092"
-    elasticsearch_host: str = ""
-    fuzzy_hit_limit: Annotated[int, Field(ge=1, le=1000)] = 25
-    retention_days: Annotated[int, Field(ge=1)] = 365
-    load_sample_data: bool = False
-    enabled_modules: Items = Field(default=["customers"])
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_empty(cls, values: dict[str, Any]) -> dict[str, Any]:
-        # Empty is "not set", but for what can be switched off by leaving it empty.
-        off = {"kafka_bootstrap", "elasticsearch_host"}
-        return {
-            name: value for name, value in values.items() if value != "" or name in off
-        }
-
-    @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
-        if self.location_id == "genesis":
-            raise ValueError("LOCATION_ID: genesis is the origin of what is built in")
-        if self.location_id in self.peers:
-            raise ValueError("PEERS: names this location itself")
-        return self
-
-
-def _read_environment() -> Environment:
-    try:
-        return Environment()
-    except ValidationError as error:
-        raise ImproperlyConfigured(_sentences(error)) from None
-
-
-def _sentences(error: ValidationError) -> str:
-    """Return one line per bad variable; never its value, which may be a secret."""
-    lines = []
-    for problem in error.errors(include_url=False, include_input=False):
-        name, *inner = (
-            (str(part) for part in problem["loc"]) if problem["loc"] else ("",)
-        )
-        what = (
-            "is not set"
-            if problem["type"] == "missing" and not inner
-            else problem["msg"]
-        )
-        where = (
-            f"{name.upper()}{''.join(f'[{part}]' for part in inner)} " if name else ""
-        )
-        lines.append(where + what.removeprefix("Value error, "))
-    return "The settings of this location are not usable. " + "; ".join(lines) + "."
 
 
 def _database(url: str, *, pool_size: int = 0) -> dict[str, Any]:
     parts = urlsplit(url)
     options: dict[str, Any] = dict(parse_qsl(parts.query))
     if pool_size:
-        options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 10}
+        options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 5}
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path[1:]),
@@ -197,7 +37,7 @@ def _database(url: str, *, pool_size: int = 0) -> dict[str, Any]:
     }
 
 
-CONTRACT = _read_environment()
+CONTRACT = read_environment()
 
 LOCATION_ID = CONTRACT.location_id
 NETWORK_ID = CONTRACT.network_id
@@ -219,14 +59,10 @@ DEBUG = CONTRACT.debug
 ALLOWED_HOSTS = CONTRACT.allowed_hosts
 ROOT_URLCONF = "sins.urls"
 WSGI_APPLICATION = "sins.wsgi.application"
-APPEND_SLASH = (
-    False  # a redirect would lose what a write sent; see sins.middleware.either_slash
-)
+APPEND_SLASH = False  # a redirect would lose what a write sent; see sins.middleware.either_slash
 
 # The application's role serves; the owner's is there for `migrate` alone.
-DATABASES = {
-    "default": _database(CONTRACT.database_url, pool_size=CONTRACT.database_pool_size)
-}
+DATABASES = {"default": _database(CONTRACT.database_url, pool_size=CONTRACT.database_pool_size)}
 if CONTRACT.database_owner_url:
     DATABASES["owner"] = _database(CONTRACT.database_owner_url)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -299,9 +135,7 @@ LANGUAGES = [("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 
 STATIC_URL = "/static/"
-WHITENOISE_USE_FINDERS = (
-    True  # files are served from where they lie: nothing to collect
-)
+WHITENOISE_USE_FINDERS = True  # files are served from where they lie: nothing to collect
 
 AUTH_USER_MODEL = "accounts.Member"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -324,9 +158,7 @@ ACCOUNT_LOGOUT_REDIRECT_URL = LOGOUT_REDIRECT_URL
 ACCOUNT_RATE_LIMITS = {"login_failed": "5/5m/key,20/5m/ip", "login": "60/m/ip"}
 
 IS_HTTPS = PUBLIC_URL.startswith("https://")
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = (
-    IS_HTTPS and not DEBUG
-)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = IS_HTTPS and not DEBUG
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 # Two locations on one machine share their cookies' host: each has names of its own.
 SESSION_COOKIE_NAME = f"sins_session_{LOCATION_ID}"

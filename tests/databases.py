@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import psycopg
@@ -132,5 +133,5 @@ def name_of(url: str) -> str:
     return unquote(urlsplit(url).path[1:])
 
 
-def _sql(template: str, *names: str) -> sql.Composed:
-    return sql.SQL(template).format(*(sql.Identifier(name) for name in names))  # type: ignore[arg-type]
+def _sql(template: LiteralString, *names: str) -> sql.Composed:
+    return sql.SQL(template).format(*(sql.Identifier(name) for name in names))

@@ -7,7 +7,8 @@ from importlib.util import find_spec
 
 from tests.environment import ENVIRONMENT, NOWHERE
 
-IS_DATABASE_GIVEN = "DATABASE_URL" in os.environ
+# Processes of one test run inherit what the first of them set.
+IS_DATABASE_GIVEN = os.environ.get("DATABASE_URL", NOWHERE) != NOWHERE
 
 os.environ.update(ENVIRONMENT)
 os.environ.setdefault("DATABASE_URL", NOWHERE)

@@ -17,7 +17,7 @@ def fetch(statement: str) -> list[tuple[object, ...]]:
 
 
 def test_role_is_the_applications() -> None:
-    (is_super, may_create_roles, may_create_databases), = fetch(
+    ((is_super, may_create_roles, may_create_databases),) = fetch(
         "SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user"
     )
     assert not is_super
@@ -45,7 +45,10 @@ def test_role_owns_no_table() -> None:
     ],
 )
 def test_log_cannot_be_rewritten(statement: str) -> None:
-    with pytest.raises(DatabaseError, match=r"permission denied|must be owner"), transaction.atomic():
+    with (
+        pytest.raises(DatabaseError, match=r"permission denied|must be owner"),
+        transaction.atomic(),
+    ):
         fetch(statement)
 
 

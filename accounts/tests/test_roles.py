@@ -26,7 +26,7 @@ def test_a_page_is_seen_by_its_roles_and_admins(
     assert (page.status_code == 200) is ALLOWED[role]
     if not ALLOWED[role]:
         assert page.status_code == 403
-        assert "cockpit/403.html" in [template.name for template in page.templates]
+        assert "403.html" in [template.name for template in page.templates]
         line = Access.objects.get()
         assert (line.kind, line.outcome, line.actor) == ("refusal", "lacks_role", member.uid)
         assert line.route == "probe/page"

@@ -185,12 +185,8 @@ class Migration(migrations.Migration):
                         fields=["entity_uid", "ts"],
                         name="events_even_entity__2d05d2_idx",
                     ),
-                    models.Index(
-                        fields=["tx", "tx_index"], name="events_even_tx_c5a492_idx"
-                    ),
-                    models.Index(
-                        fields=["ts", "event_id"], name="events_even_ts_ebd1c4_idx"
-                    ),
+                    models.Index(fields=["tx", "tx_index"], name="events_even_tx_c5a492_idx"),
+                    models.Index(fields=["ts", "event_id"], name="events_even_ts_ebd1c4_idx"),
                 ],
             },
         ),
@@ -217,9 +213,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "indexes": [
-                    models.Index(
-                        fields=["event_id"], name="events_even_event_i_2e6900_idx"
-                    )
+                    models.Index(fields=["event_id"], name="events_even_event_i_2e6900_idx")
                 ],
             },
         ),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import CommandParser, call_command
 from django.core.management.commands import migrate
 from django.db import connections
 from psycopg import sql
@@ -28,7 +27,7 @@ OTHER_RIGHTS: Final = "SELECT, INSERT, UPDATE, DELETE"
 class Command(migrate.Command):
     """Migrate as the owner, make the cache table, grant, record what is built in."""
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         """Let the owner's connection be the one to migrate where there is one."""
         super().add_arguments(parser)
         if OWNER in settings.DATABASES:

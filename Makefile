@@ -1,0 +1,72 @@
+# Everything one does in a checkout. Needs python3 >= 3.11 with venv, and make.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types fmt bench browser-test kafka-test kafka lock venv venv-dev
+
+PYTHON ?= python3
+DEMO ?=
+TESTS ?=
+PROCESSES ?= 2
+BIN := .venv/bin
+CODE := accounts cockpit consumers customers events ops sins tests manage.py conftest.py
+# Needs more than Python: run by their own targets and in CI.
+HEAVY := kafka or elasticsearch or browser
+KAFKA_LIB := $(or $(SINS_KAFKA_LIB),.sins/kafka/lib)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv:
+	@PYTHON=$(PYTHON) ops/bootstrap.sh demo
+
+venv-dev:
+	@PYTHON=$(PYTHON) ops/bootstrap.sh dev
+
+demo: venv ## Start three locations with real input (DEMO="--fresh", DEMO="--kafka")
+	@exec $(BIN)/python manage.py demo $(DEMO)
+
+test: venv-dev ## Run the tests on an embedded PostgreSQL (TESTS=path runs some)
+	$(BIN)/pytest -m "not ($(HEAVY))" -n $(PROCESSES) \
+		$(or $(TESTS),--cov --cov-report=term:skip-covered)
+
+kafka: venv-dev ## Fetch a Kafka broker (Maven, 43 MB, once)
+	@ls $(KAFKA_LIB)/kafka_2.13-*.jar >/dev/null 2>&1 || { \
+		command -v mvn >/dev/null || { echo "Fetching Kafka needs Maven (mvn)." >&2; exit 2; }; \
+		echo "Fetching Kafka's jars into $(KAFKA_LIB): about 43 MB, once."; \
+		mvn -q -B -f ops/kafka/pom.xml dependency:copy-dependencies \
+			-DoutputDirectory="$(abspath $(KAFKA_LIB))"; }
+
+kafka-test: kafka ## Run the tests that need a real Kafka
+	$(BIN)/pytest -m kafka $(TESTS)
+
+browser-test: venv-dev ## Run the tests that need Chromium
+	$(BIN)/pytest -m browser $(TESTS)
+
+types: venv-dev ## Check the types
+	$(BIN)/mypy $(CODE)
+
+lint: venv-dev ## Check style, types, layers, templates, dependencies, dead code, migrations
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy $(CODE)
+	PYTHONPATH=. $(BIN)/lint-imports
+	$(BIN)/djlint --check --lint --quiet accounts cockpit customers
+	$(BIN)/deptry .
+	$(BIN)/vulture
+	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -W ignore::RuntimeWarning \
+		manage.py makemigrations --check --dry-run
+
+fmt: venv-dev ## Format code and templates
+	$(BIN)/ruff check --fix-only --quiet $(CODE)
+	$(BIN)/ruff format $(CODE)
+	-$(BIN)/djlint --reformat --quiet accounts cockpit customers
+
+bench: venv-dev ## Measure, into docs/performance.md
+	$(BIN)/python -m ops.bench
+
+lock: venv-dev ## Compile the requirements again (UPGRADE=--upgrade for newer releases)
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements-dev.in -o requirements-dev.txt -c requirements.txt
+	$(LOCK) requirements-demo.in -o requirements-demo.txt --no-deps
+
+LOCK = $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header \
+	--universal --python-version 3.11 $(UPGRADE)

@@ -1,0 +1,57 @@
+"""What a provider may ask the audit log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Member
+from customers.forms import MomentField
+
+_INPUT = {"class": "input", "autocomplete": "off"}
+
+
+class AuditForm(forms.Form):
+    """The filters of the audit page; all optional."""
+
+    entity = forms.UUIDField(
+        required=False, label=_("Record"), widget=forms.TextInput(attrs=_INPUT)
+    )
+    actor = forms.ChoiceField(
+        required=False, label=_("Who"), widget=forms.Select(attrs={"class": "select"})
+    )
+    location = forms.ChoiceField(
+        required=False, label=_("Where"), widget=forms.Select(attrs={"class": "select"})
+    )
+    start = MomentField(
+        required=False, label=_("From"), widget=forms.TextInput(attrs={**_INPUT, "type": "date"})
+    )
+    end = MomentField(
+        required=False, label=_("To"), widget=forms.TextInput(attrs={**_INPUT, "type": "date"})
+    )
+    page = forms.IntegerField(
+        required=False, min_value=1, max_value=1_000_000, widget=forms.HiddenInput
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        members = Member.objects.order_by("username")
+        locations = [settings.LOCATION_ID, *sorted(settings.PEERS)]
+        for name, choices in (
+            ("actor", [(str(member.uid), member.get_full_name()) for member in members]),
+            ("location", [(location, location) for location in locations]),
+        ):
+            field = self.fields[name]
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = [("", _("Any")), *choices]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a period that ends before it starts."""
+        cleaned = super().clean() or {}
+        start, end = cleaned.get("start"), cleaned.get("end")
+        if start and end and start > end:
+            self.add_error("end", _("The end lies before the start."))
+        return cleaned

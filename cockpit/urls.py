@@ -1,0 +1,16 @@
+"""Addresses of the pages around the modules."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from cockpit import views
+
+app_name = "cockpit"
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("audit/", views.audit_page, name="audit"),
+    path("sync/", views.sync_page, name="sync"),
+    path("theme/", views.choose_theme, name="theme"),
+]

@@ -1,0 +1,46 @@
+"""How the hot path talks to PostgreSQL: prepared statements, sent without waiting for each answer.
+
+Django's cursors put parameters into the text, so every statement is planned anew and every one is a
+round trip. A write here is a dozen statements whose parameters are known in two steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from django.db import connection
+
+Rows = list[tuple[Any, ...]]
+
+
+class Answer:
+    """The rows of a statement; reading them waits for what was sent."""
+
+    def __init__(self, cursor: psycopg.Cursor[tuple[Any, ...]]) -> None:
+        self._cursor = cursor
+
+    def rows(self) -> Rows:
+        """Return all rows."""
+        with connection.wrap_database_errors:
+            return self._cursor.fetchall()
+
+
+def execute(query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Answer:
+    """Send one statement, prepared; inside ``pipelined()`` its answer comes later."""
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    cursor = psycopg.Cursor(connection.connection)
+    with connection.wrap_database_errors:
+        cursor.execute(query, parameters, prepare=True)
+    return Answer(cursor)
+
+
+@contextmanager
+def pipelined() -> Iterator[None]:
+    """Send statements without waiting; an error among them is raised at the end, or when read."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield

@@ -1,0 +1,160 @@
+"""What an author wants, and what the origin makes of it: no database, but its own rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from events.drafting import Author, Draft, events_of
+from events.envelope import Event
+from events.errors import AlreadyExists, InvalidValue, Parked, Stale, Unknown
+from events.fold import fold
+from events.heads import Head, etag
+from events.registry import STRUCTURAL_GROUPS, Kind
+from events.tests.histories import DETAIL, ENTITY
+from events.tests.making import event
+
+KIND = Kind("detail", {"detail.changed": 1}, {}, DETAIL.rows, clear_groups=STRUCTURAL_GROUPS)
+
+
+def head_of(*events: Event, **given: Any) -> Head:
+    return Head(ENTITY, KIND.name, fold(events, DETAIL.rows).memo, **given)
+
+
+def draft(values: Mapping[str, Any], **given: Any) -> Draft:
+    groups = {group: {"value": value} for group, value in values.items()}
+    return Draft(ENTITY, "detail.changed", groups, KIND, **given)
+
+
+def made(head: Head, *drafts: Draft, now: int = 100) -> list[Event]:
+    author = Author(actor=UUID(int=1), origin="loc1", now=now, request_id="r")
+    return events_of(drafts, {ENTITY: head}, author)
+
+
+START = event(10, {"name": "a", "phone": "1"})
+
+
+@pytest.mark.feature("T03")
+def test_what_is_so_already_makes_no_event() -> None:
+    assert made(head_of(START), draft({"name": "a"})) == []
+
+
+@pytest.mark.feature("T03")
+def test_only_what_changes_is_in_the_event() -> None:
+    (one,) = made(head_of(START), draft({"name": "a", "phone": "2", "surname": None}))
+    assert one.set == {"phone": {"value": "2"}}
+
+
+def test_removing_a_value_is_a_change() -> None:
+    (one,) = made(head_of(START), draft({"name": None}))
+    assert one.set == {"name": {"value": None}}
+
+
+def test_base_is_what_stood_and_always_names_the_closing_groups() -> None:
+    (one,) = made(head_of(START), draft({"name": "b", "surname": "c"}))
+    assert one.base == {
+        "name": START.stamp,
+        "surname": None,
+        "deleted": None,
+        "merged_into": None,
+    }
+
+
+@pytest.mark.parametrize("closing", [{"deleted": True}, {"merged_into": "x"}])
+def test_a_closing_event_has_a_base_for_every_group(closing: dict[str, Any]) -> None:
+    (one,) = made(head_of(START), draft(closing))
+    assert one.base == {
+        "name": START.stamp,
+        "phone": START.stamp,
+        "deleted": None,
+        "merged_into": None,
+    }
+
+
+def test_a_write_wins_over_what_it_was_based_on_even_after_a_fast_clock() -> None:
+    (one,) = made(head_of(event(5_000, {"name": "a"})), draft({"name": "b"}), now=100)
+    assert one.ts == 5_001
+
+
+@pytest.mark.feature("S05")
+def test_a_stale_form_is_refused_with_both_values() -> None:
+    newer = event(20, {"name": "b"}, knowing={"name": START})
+    form = head_of(START).memo.stamps
+    with pytest.raises(Stale) as refused:
+        made(head_of(START, newer), draft({"name": "c"}, known=form))
+    assert refused.value.groups == {"name": ({"value": "c"}, {"value": "b"})}
+
+
+@pytest.mark.feature("S05")
+def test_a_form_is_not_stale_in_what_it_does_not_set() -> None:
+    newer = event(20, {"phone": "2"})
+    form = head_of(START).memo.stamps
+    (one,) = made(head_of(START, newer), draft({"name": "c"}, known=form))
+    assert one.base["name"] == START.stamp
+
+
+@pytest.mark.feature("S05")
+@pytest.mark.parametrize("closing", [{"deleted": True}, {"merged_into": "x"}])
+def test_a_form_of_a_record_closed_meanwhile_is_stale(closing: dict[str, Any]) -> None:
+    form = head_of(START).memo.stamps
+    with pytest.raises(Stale):
+        made(head_of(START, event(20, closing)), draft({"name": "c"}, known=form))
+
+
+@pytest.mark.feature("S05")
+def test_a_delete_is_stale_when_anything_is_newer() -> None:
+    form = head_of(START).memo.stamps
+    with pytest.raises(Stale):
+        made(head_of(START, event(20, {"surname": "x"})), draft({"deleted": True}, known=form))
+
+
+@pytest.mark.feature("A06")
+def test_an_etag_is_compared_whole() -> None:
+    before, head = head_of(START), head_of(START, event(20, {"phone": "2"}))
+    with pytest.raises(Stale):
+        made(head, draft({"name": "c"}, if_match=etag(before.memo.stamps)))
+    assert made(head, draft({"name": "c"}, if_match=etag(head.memo.stamps)))
+
+
+def test_two_who_mend_one_typo_alike_do_not_disagree() -> None:
+    newer = event(20, {"name": "b"}, knowing={"name": START})
+    form = head_of(START).memo.stamps
+    assert made(head_of(START, newer), draft({"name": "b"}, known=form)) == []
+
+
+@pytest.mark.parametrize(
+    ("head", "wanted", "error"),
+    [
+        (head_of(), draft({"name": "a"}), Unknown),
+        (head_of(START), draft({"name": "b"}, is_new=True), AlreadyExists),
+        (head_of(START, parked_reason="MissingKey"), draft({"name": "b"}), Parked),
+        (head_of(START), draft({"name": "b"}, effective=101), InvalidValue),
+    ],
+)
+def test_what_cannot_be_made_is_refused(head: Head, wanted: Draft, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        made(head, wanted)
+
+
+def test_events_of_one_transaction_share_time_and_number() -> None:
+    other = UUID(int=99)
+    heads = {ENTITY: head_of(START), other: Head(other, KIND.name, head_of().memo)}
+    wanted = [
+        draft({"name": "b"}),
+        Draft(other, "detail.changed", {"name": {"value": "x"}}, KIND, is_new=True),
+    ]
+    one, two = events_of(wanted, heads, Author(None, "loc1", 100))
+    assert (one.ts, one.tx, one.tx_size) == (two.ts, two.tx, two.tx_size) == (100, one.tx, 2)
+    assert (one.tx_index, two.tx_index) == (0, 1)
+
+
+def test_personal_values_name_their_subject() -> None:
+    (one,) = made(head_of(START), draft({"name": "b"}))
+    assert one.subject_uid == ENTITY
+    (two,) = made(head_of(START), draft({"deleted": True}))
+    assert two.subject_uid is None
+    (three,) = made(head_of(START), draft({"deleted": True}, reason="asked"))
+    assert three.subject_uid == ENTITY

@@ -1,0 +1,1 @@
+"""The same customer kept by others' means; only the benchmark installs this."""

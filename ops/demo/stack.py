@@ -1,0 +1,157 @@
+"""Everything a demo runs: three locations with four processes each, the broker, the links."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+from collections.abc import Iterable, Mapping
+from itertools import permutations
+from typing import Final
+
+from ops.demo import state
+from ops.demo.links import Link, Network
+from ops.demo.locations import (
+    DATABASE,
+    Environment,
+    Location,
+    child_environment,
+    environment,
+    load,
+    manage,
+    write_environment,
+)
+from ops.demo.parts import Broker, Kafka, Part, Postgres, Program
+from ops.demo.places import LOCATIONS, InternalPorts, Places
+
+RELAYS: Final = ("sequencer", "consumer")  # what knows the broker
+NOWHERE: Final = "127.0.0.1:1"  # a cut location's broker
+
+
+class Stack:
+    """The parts that run, in the order in which they were started."""
+
+    def __init__(self, places: Places, *, has_kafka: bool) -> None:
+        self._places = places
+        ports = InternalPorts(places.first_port)
+        self.locations = load(places, ports)
+        self._network = Network(
+            Link(sender, receiver, ports.take(), places.web_port(receiver))
+            for sender, receiver in permutations(LOCATIONS, 2)
+        )
+        self._broker = self._make_broker(ports.take(), has_kafka=has_kafka)
+        self.bootstrap = ""
+        self.parts: list[Part] = []
+
+    def location(self, name: str) -> Location:
+        """Return the location of that name."""
+        return next(location for location in self.locations if location.name == name)
+
+    def start_network(self) -> None:
+        """Start the broker and open the links; then every location's environment is known."""
+        self._network.start()
+        self._start(self._broker)
+        self.bootstrap = self._broker.bootstrap
+
+    def start_database(self, location: Location) -> None:
+        """Start a location's PostgreSQL with its database and roles."""
+        self._start(Postgres(location.name, location.cluster))
+        owner, application = location.database_roles()
+        location.database = location.cluster.create_role_and_database(
+            DATABASE, owner=owner, application=application
+        )
+
+    def start_processes(self, location: Location) -> None:
+        """Start a location's web server, sequencer and consumer."""
+        commands = {
+            "web": web_server(location),
+            "sequencer": manage("run_sequencer"),
+            "consumer": manage("consume_events"),
+        }
+        for name, command in commands.items():
+            log = self._places.log(location.name, name)
+            if log.exists():
+                log.replace(log.with_suffix(".log.1"))
+            child = functools.partial(self.child, location)
+            self._start(Program(name, location.name, command, child, log))
+
+    def environment(self, location: Location) -> Environment:
+        """Return a location's settings."""
+        addresses = self._network.peers_of(location.name)
+        peers = {name: (url, self.location(name).public_key) for name, url in addresses.items()}
+        return environment(location, peers, self.bootstrap)
+
+    def child(self, location: Location, *, is_owner: bool = False) -> Mapping[str, str]:
+        """Return the environment of one of a location's processes as it is now."""
+        settings = self.environment(location)
+        if location.is_cut:
+            settings["KAFKA_BOOTSTRAP"] = NOWHERE
+        mark = {state.CHILD_MARK: str(self._places.directory)}
+        return child_environment(settings, is_owner=is_owner) | mark
+
+    def write_environments(self) -> None:
+        """Let ``manage.py`` speak for each location."""
+        for location in self.locations:
+            write_environment(location.environment_path, self.environment(location))
+
+    def start_again(self, part: Part) -> None:
+        """Start a part that has ended; after the broker those that knew its old address."""
+        part.start()
+        if part is self._broker and self._broker.bootstrap != self.bootstrap:
+            self.bootstrap = self._broker.bootstrap
+            self.write_environments()
+            self._restart_relays({loc.name for loc in self.locations if not loc.is_cut})
+
+    def set_cut(self, location: Location, *, is_cut: bool) -> None:
+        """Take a location off the network of the others, links and broker, or back."""
+        location.is_cut = is_cut
+        self._network.set_cut(location.name, is_cut)
+        self._restart_relays({location.name})
+
+    def tell_tools(self) -> None:
+        """Write ``demo.json`` as things are now."""
+        state.write(self._places, self.locations, self.parts, self.bootstrap)
+
+    def stop(self) -> None:
+        """End everything, databases last."""
+        for part in self.parts:
+            part.ask_to_stop()
+        for part in sorted(self.parts, key=lambda part: isinstance(part, Postgres)):
+            with contextlib.suppress(Exception):  # whatever happens to one, the others must end
+                part.stop()
+        self._network.stop()
+
+    def _start(self, part: Part) -> None:
+        try:
+            part.start()
+        except BaseException:
+            part.stop()
+            raise
+        self.parts.append(part)
+
+    def _restart_relays(self, names: Iterable[str]) -> None:
+        wanted = set(names)
+        relays = [p for p in self.parts if p.location in wanted and p.name in RELAYS]
+        for relay in relays:
+            relay.ask_to_stop()
+        for relay in relays:
+            relay.stop()
+            relay.start()
+
+    def _make_broker(self, port: int, *, has_kafka: bool) -> Broker | Kafka:
+        if has_kafka:
+            return Kafka(self._places.directory / "kafka" / f"data-{port}", port)
+        folder = self._places.directory
+        mark = {state.CHILD_MARK: str(folder)}
+        return Broker(
+            lambda: child_environment({}) | mark, folder / "broker.address", folder / "broker.log"
+        )
+
+
+def web_server(location: Location) -> list[str]:
+    """Return the command of a location's web server, on this machine's own address."""
+    return [
+        sys.executable, "-m", "gunicorn", "sins.wsgi", "--bind", f"127.0.0.1:{location.web_port}",
+        "--worker-class", "gthread", "--workers", "1", "--threads", "8", "--keep-alive", "30",
+        "--graceful-timeout", "5", "--log-level", "warning", "--no-control-socket",
+    ]  # fmt: skip
