@@ -1,6 +1,7 @@
 """Pages of the audit log."""
 
 from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
+
+from events import status
 
 # The dot of a state: its colour and its form.
 GOOD, BUSY, BAD, LOCAL = "good", "busy", "bad", "local"
@@ -17,33 +16,24 @@ GOOD, BUSY, BAD, LOCAL = "good", "busy", "bad", "local"
 
 def summary() -> tuple[str, str]:
     """Return the footer's dot and word."""
-    if not settings.PEERS or find_spec("events.status") is None:
-        return LOCAL, _("local only")
-    return in_words(import_module("events.status").summary())
-
-
-def status() -> Mapping[str, Any]:
-    """Return what the sync page shows; an empty mapping where there is nothing to tell yet."""
-    if find_spec("events.status") is None:
-        return {}
-    found: Mapping[str, Any] = import_module("events.status").sync_status()
-    return found
+    return in_words(status.summary())
 
 
 def in_words(found: Mapping[str, Any]) -> tuple[str, str]:
     """Return dot and word for ``{"state", "lag_events", "unreplicated"}``."""
-    state = found.get("state")
-    lag = int(found.get("lag_events") or 0)
-    waiting = int(found.get("unreplicated") or 0)
-    if state == "local":
+    state = found["state"]
+    lag, waiting = int(found["lag_events"]), int(found["unreplicated"])
+    if state == status.LOCAL_ONLY:
         return LOCAL, _("local only")
-    if state == "unequal":
-        return BAD, _("unequal")
-    if state == "unreachable":
+    if state == status.UNEQUAL:
+        return BAD, _("not equal")
+    if state == status.UNREACHABLE:
         if not waiting:
-            return BAD, _("cut off")
+            return BAD, _("a location is out of reach")
         text = ngettext(
-            "cut off, %(count)s write only here", "cut off, %(count)s writes only here", waiting
+            "out of reach, %(count)s write only here",
+            "out of reach, %(count)s writes only here",
+            waiting,
         )
         return BAD, text % {"count": waiting}
     if lag:
@@ -52,4 +42,4 @@ def in_words(found: Mapping[str, Any]) -> tuple[str, str]:
     if waiting:
         text = ngettext("sending %(count)s write", "sending %(count)s writes", waiting)
         return BUSY, text % {"count": waiting}
-    return GOOD, _("in sync")
+    return (GOOD, _("in sync")) if state == status.EQUAL else (BUSY, _("comparing"))

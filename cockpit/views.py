@@ -6,11 +6,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_safe, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.roles import AGENT, PROVIDER, require_role
-from cockpit import audit, sync
+from cockpit import audit
 from cockpit.forms import AuditForm
+from events import status
 
 THEMES = frozenset({"auto", "light", "dark"})
 YEAR_SECONDS = 365 * 24 * 3600
@@ -52,7 +53,7 @@ def audit_page(request: HttpRequest) -> HttpResponse:
 @require_role(PROVIDER)
 def sync_page(request: HttpRequest) -> HttpResponse:
     """Show how this location stands to each peer."""
-    return render(request, "cockpit/sync.html", {"status": sync.status()})
+    return render(request, "cockpit/sync.html", {"status": status.sync_status()})
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

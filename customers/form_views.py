@@ -15,7 +15,7 @@ from accounts.authors import author_of, now_us
 from accounts.roles import AGENT, PROVIDER, require_role
 from customers import commands, queries, sealed
 from customers.commands import Basis, When
-from customers.forms import CustomerForm
+from customers.forms import CustomerForm, sentence
 from customers.labels import DETAIL_LABELS, Text, label_of
 from customers.queries import Customer, DetailVersion
 from customers.responses import get_or_404, go, render_part
@@ -78,7 +78,7 @@ def _is_entered(request: HttpRequest, form: CustomerForm, uid: UUID) -> bool:
             when=When(form.effective_us, form.cleaned_data["reason"] or None),
         )
     except InvalidValue as error:
-        form.refuse(error.field, _(error.expected).capitalize() + ".")
+        form.refuse(error.field, sentence(error.expected))
     except AlreadyExists:
         form.refuse(
             "",
@@ -128,7 +128,7 @@ def _save(request: HttpRequest, customer: Customer, seen: sealed.View) -> HttpRe
             when=When(form.effective_us, form.cleaned_data["reason"] or None),
         )
     except InvalidValue as error:
-        form.refuse(error.field, _(error.expected).capitalize() + ".")
+        form.refuse(error.field, sentence(error.expected))
         return _form_page(request, customer, form, seal=request.POST["sealed"], status=422)
     except Parked as error:
         form.refuse("", _(str(error)))

@@ -28,7 +28,7 @@ class MomentField(forms.CharField):
     A day means its end, so that "as it was on the 3rd" holds what was entered on the 3rd.
     """
 
-    default_error_messages = {"invalid": _("Enter a date, or a date and time.")}  # noqa: RUF012
+    default_error_messages = {"invalid": _("Enter a date, or a date and time.")}
 
     def clean(self, value: Any) -> datetime | None:
         """Return an aware datetime, or None for nothing."""
@@ -51,6 +51,16 @@ def _instant(text: str) -> datetime:
     if instant is None:
         raise ValueError(text)
     return instant if instant.tzinfo else instant.replace(tzinfo=zone)
+
+
+def _as_typed(text: str | None) -> str | None:
+    return None if text is None else text.replace("\r\n", "\n")
+
+
+def sentence(expected: str) -> str:
+    """Return what a command said of a value as a sentence in the reader's language."""
+    text = gettext(expected)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _moment_input() -> forms.TextInput:
@@ -114,7 +124,7 @@ class CustomerForm(ReasonForm):
         self, *args: Any, seen: Mapping[str, str | None] | None = None, **kwargs: Any
     ) -> None:
         """Make the form; ``seen`` are the values that stood in it, all empty for a new customer."""
-        self.seen = dict(seen or {})
+        self.seen = {code: _as_typed(value) for code, value in (seen or {}).items()}
         super().__init__(*args, **kwargs)
         for code, label in DETAIL_LABELS.items():
             self.fields[code] = _detail_field(code, label)
@@ -139,6 +149,10 @@ class CustomerForm(ReasonForm):
                 attrs = self.fields[name].widget.attrs
                 attrs.update({"aria-invalid": "true", "aria-describedby": f"wrong-{name}"})
 
+    def clean_notes(self) -> str:
+        """Return the notes with the line ends they are kept with; browsers send others."""
+        return _as_typed(self.cleaned_data["notes"]) or ""
+
     def clean(self) -> dict[str, Any]:
         """Check what was changed by the rule that commands apply, all fields at once."""
         cleaned = super().clean() or {}
@@ -146,7 +160,7 @@ class CustomerForm(ReasonForm):
             try:
                 details.checked(code, value)
             except InvalidValue as error:
-                self.add_error(code, gettext(error.expected).capitalize() + ".")
+                self.add_error(code, sentence(error.expected))
         if (
             not self.seen
             and not any(cleaned.get(code) for code in DETAIL_LABELS)

@@ -7,7 +7,7 @@ from typing import Any
 
 from customers.models import DetailType, Entity, EntityDetail, EntityType, SearchKey
 from customers.normalize import SEARCHED_CODES, fold_text
-from events.fold import Row, RowKey, State
+from events.fold import DELETED, Row, RowKey, State
 from events.registry import (
     STRUCTURAL_GROUPS,
     Derived,
@@ -91,7 +91,7 @@ ENTITY = Kind(
     },
     tables={"entity": Entity, "detail": EntityDetail},
     rows=entity_rows,
-    derived=(Derived(SearchKey, search_keys),),
+    derived=(Derived(SearchKey, frozenset({*SEARCHED_CODES, DELETED}), search_keys),),
 )
 
 ENTITY_TYPE = Kind(

@@ -17,11 +17,7 @@ from events.errors import Unknown
 def wants_part(request: HttpRequest) -> bool:
     """Return whether htmx asks for a part of the page; it asks for all of it on Back."""
     htmx = request.htmx  # type: ignore[attr-defined]
-    return (
-        bool(htmx)
-        and htmx.request_type == "partial"
-        and not htmx.history_restore_request
-    )
+    return bool(htmx) and htmx.request_type == "partial" and not htmx.history_restore_request
 
 
 def render_part(

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.utils.html import conditional_escape, format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from customers.labels import Text, label_of
 from customers.queries import Customer, DetailVersion
@@ -80,7 +80,7 @@ def marked(text: str, spans: Spans) -> SafeString:
         parts.append(format_html("<mark>{}</mark>", text[first:end]))
         at = end
     parts.append(conditional_escape(text[at:]))
-    return mark_safe("".join(parts))
+    return format_html_join("", "{}", ((part,) for part in parts))
 
 
 def _row(
@@ -101,7 +101,7 @@ def _row(
     said = [str(values[code]) for code in ("name", "surname") if values.get(code)]
     title = conditional_escape(customer.display_name)
     if " ".join(said) == customer.display_name:
-        title = mark_safe(" ".join(html for _, html in pieces(("name", "surname"))))
+        title = format_html_join(" ", "{}", ((html,) for _, html in pieces(("name", "surname"))))
     newest = sorted(customer.details.values(), key=lambda version: version.valid_from)
     return ListRow(
         customer=customer,

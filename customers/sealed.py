@@ -45,6 +45,4 @@ def unseal(text: str, entity_uid: UUID) -> View | None:
     if seen["uid"] != str(entity_uid):
         return None
     stamps = {group: stamp_from_json(stamp) for group, stamp in seen["stamps"].items()}
-    return View(
-        {g: stamp for g, stamp in stamps.items() if stamp is not None}, seen["values"]
-    )
+    return View({g: stamp for g, stamp in stamps.items() if stamp is not None}, seen["values"])

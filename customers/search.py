@@ -30,7 +30,7 @@ MODES = ("exact", "fuzzy")
 MAX_LETTERS = 500
 MAX_TERMS = 20
 # Below this likeness a word or number is another one; below this score a person is another one.
-MIN_LIKENESS = 0.75
+MIN_LIKENESS = 0.8
 MIN_SCORE = 30.0
 
 SAME = _("same")
@@ -59,7 +59,6 @@ class Hit:
 class _Listed(NamedTuple):
     """The searched values of a candidate, ready to be compared; signs with their places."""
 
-    values: Mapping[str, str]
     names: Mapping[str, Sequence[Word]]
     number: Sequence[tuple[str, int]]
     dob: Sequence[tuple[str, int]]
@@ -122,7 +121,6 @@ def _hits(judged: Sequence[tuple[UUID, Judgement]]) -> list[Hit]:
 def _possible(asked: Sequence[Term], values: Mapping[str, str], is_exact: bool) -> Iterator[Match]:
     """Yield what of the person each term is like."""
     listed = _Listed(
-        values,
         {code: words(values.get(code, "")) for code in ("surname", "name")},
         list(number_letters(values.get("document_number", ""))),
         list(date_digits(values.get("dob", ""))),
@@ -202,7 +200,7 @@ def _date(asked: str, listed: Sequence[tuple[str, int]]) -> Likeness:
         return Likeness(0.85, ONE_DIFFERS, place)
     if differing == 2:
         is_swap = OSA.distance(asked, text) == 1
-        return Likeness(0.85, SWAPPED, place) if is_swap else Likeness(0.6, TWO_DIFFER, place)
+        return Likeness(0.85, SWAPPED, place) if is_swap else Likeness(0.45, TWO_DIFFER, place)
     return _UNLIKE
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
+from itertools import zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -57,9 +57,7 @@ Found = dict[tuple[datetime, UUID | None], Moment]
 def value_lines(customer: Customer) -> list[ValueLine]:
     """Return the known details in reading order, then any other that has a value."""
     codes = [*DETAIL_LABELS, *sorted(customer.details.keys() - DETAIL_LABELS.keys())]
-    return [
-        ValueLine(code, label_of(code), customer.details.get(code)) for code in codes
-    ]
+    return [ValueLine(code, label_of(code), customer.details.get(code)) for code in codes]
 
 
 def moments(lines: Sequence[HistoryLine]) -> list[Moment]:
@@ -76,7 +74,9 @@ def moments(lines: Sequence[HistoryLine]) -> list[Moment]:
         if line.valid_from in opened:
             _moment(found, line).what = ENTERED if line is entity[0] else RESTORED
     codes = [*DETAIL_LABELS, *sorted({line.detail_code or "" for line in lines})]
-    versions = {code: [line for line in lines if line.detail_code == code] for code in codes if code}
+    versions = {
+        code: [line for line in lines if line.detail_code == code] for code in codes if code
+    }
     for code, own in versions.items():
         _add_values(found, code, own)
     for code, own in versions.items():
@@ -116,13 +116,11 @@ def _moment_of_end(found: Found, at: datetime | None) -> Moment:
 def _with_next(
     lines: Sequence[HistoryLine],
 ) -> Iterable[tuple[HistoryLine, HistoryLine | None]]:
-    return pairwise([*lines, None]) if lines else ()  # type: ignore[return-value]
+    return zip_longest(lines, lines[1:])
 
 
 def _ends(line: HistoryLine, after: HistoryLine | None) -> bool:
-    return line.valid_to is not None and (
-        after is None or after.valid_from != line.valid_to
-    )
+    return line.valid_to is not None and (after is None or after.valid_from != line.valid_to)
 
 
 def _moment(found: Found, line: HistoryLine) -> Moment:

@@ -15,14 +15,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import access
 from accounts.authors import author_of, uid_of
 from accounts.roles import AGENT, PROVIDER, require_role
 from customers import commands, queries, rows, sealed, timeline
 from customers.commands import Basis
-from customers.forms import MomentsForm, ReasonForm, SearchForm
+from customers.forms import MomentsForm, ReasonForm, SearchForm, sentence
 from customers.queries import Customer
 from customers.responses import get_or_404, render_part
 from customers.search import search
@@ -59,15 +59,11 @@ def customer_list(request: HttpRequest) -> HttpResponse:
         try:
             context |= _found(request, q, mode)
         except InvalidValue as error:
-            form.add_error("q", _(error.expected).capitalize() + ".")
+            form.add_error("q", sentence(error.expected))
             is_valid = False
     elif is_valid:
-        context |= _paged(
-            context["order"], asked.get("page") or 1, context["is_closed_list"]
-        )
-    return render_part(
-        request, "list.html", "_results.html", context, 200 if is_valid else 400
-    )
+        context |= _paged(context["order"], asked.get("page") or 1, context["is_closed_list"])
+    return render_part(request, "list.html", "_results.html", context, 200 if is_valid else 400)
 
 
 def _found(request: HttpRequest, q: str, mode: str) -> dict[str, Any]:
@@ -119,9 +115,7 @@ def customer_record(request: HttpRequest, entity_uid: UUID) -> HttpResponse:
         "is_past": bool(as_of or known_at),
         "is_provider": _is_provider(request),
     }
-    return render(
-        request, "customers/record.html", context, status=200 if is_valid else 400
-    )
+    return render(request, "customers/record.html", context, status=200 if is_valid else 400)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -139,9 +133,7 @@ def customer_delete(request: HttpRequest, entity_uid: UUID) -> HttpResponse:
         try:
             basis = Basis(known=seen.stamps if seen else {})
             reason = form.cleaned_data["reason"] or None
-            commands.delete_customer(
-                entity_uid, author_of(request), basis=basis, reason=reason
-            )
+            commands.delete_customer(entity_uid, author_of(request), basis=basis, reason=reason)
         except Stale:
             customer, status = queries.get(entity_uid), 412
         except Parked as error:

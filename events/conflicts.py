@@ -68,7 +68,9 @@ class _Known:
         """Return the greatest standing stamp on ``group`` that ``author`` knew."""
         base = author.base.get(group)
         while base is not None and base.event_id in self._voided:
-            base = self._voided[base.event_id].base.get(group)
+            earlier = self._voided[base.event_id].base.get(group)
+            # Only a faulty origin names a base that is not earlier; following it could never end.
+            base = earlier if earlier is not None and earlier < base else None
         return base
 
     def unseen(self, author: Event, group: str, other: Event) -> bool:

@@ -81,7 +81,7 @@ def refold_received(locked: Mapping[UUID, Head], new: Sequence[Sealed], poison: 
 
 def _readable(head: Head, item: Sealed) -> Event:
     """Return the opened event; ``UndecodableEvent`` if this release does not understand it."""
-    event = keys.open_event(item.raw, item.ct, item.wrapped)
+    event = keys.opened_event(item.event, item.raw, item.ct, item.wrapped)
     kind = kind_of_type(event.type)
     if (
         kind is None
@@ -168,6 +168,8 @@ def _joined(first: Difference, second: Difference) -> Difference:
 
 def _derive(head: Head, memo: Memo, work: Work) -> None:
     for derived in head.kind.derived:
+        if all(memo.state.get(group) == head.memo.state.get(group) for group in derived.groups):
+            continue
         after = _derived(derived, memo.state)
         if after != _derived(derived, head.memo.state):
             work.derived[derived.model][head.entity_uid] = after

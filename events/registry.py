@@ -26,10 +26,12 @@ STRUCTURAL_GROUPS = frozenset({"type", *CLOSING_GROUPS})
 class Derived:
     """Unversioned rows that follow an entity's present state, such as search keys.
 
-    ``rows`` returns the rows as ``{column: value}`` without ``entity_uid``.
+    ``groups`` are those that feed them; ``rows`` returns the rows as ``{column: value}`` without
+    ``entity_uid``.
     """
 
     model: type[Model]
+    groups: frozenset[str]
     rows: Callable[[State], Iterable[Mapping[str, Any]]]
 
 

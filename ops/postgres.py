@@ -96,6 +96,13 @@ class Cluster:
             self._link()
             return
         self.destroy()
+        try:
+            self._create()
+        except PostgresError:
+            self.destroy()
+            raise
+
+    def _create(self) -> None:
         with _sentences(f"{self.directory} cannot be written"):
             self.home.mkdir(parents=True, mode=0o700)
             password = self.home / "superuser"

@@ -1,4 +1,4 @@
-"""Take pictures of every page of a running location: full, empty, in error; wide, narrow; light, dark.
+"""Take pictures of every page of a running location: full, empty, in error; light and dark.
 
     python ops/screenshots.py http://127.0.0.1:8001 --provider NAME:PASSWORD --agent NAME:PASSWORD
 
@@ -55,7 +55,9 @@ def main(arguments: list[str]) -> int:
     place = _place(arguments)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
-        print("No Chromium: install it, for example with apt-get install chromium.", file=sys.stderr)
+        print(
+            "No Chromium: install it, for example with apt-get install chromium.", file=sys.stderr
+        )
         return 2
     place.out.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
@@ -122,7 +124,11 @@ def _make_history(browser: Browser, place: Place) -> str:
         record = re.sub(r"^https?://[^/]+", "", page.url)
         for changes in (
             {"phone": "+49 30 7712345", "email": "anneliese@example.com"},
-            {"company": "Bäckerei Müller & Töchter", "email": "", "notes": "Prefers letters to calls."},
+            {
+                "company": "Bäckerei Müller & Töchter",
+                "email": "",
+                "notes": "Prefers letters to calls.",
+            },
         ):
             page.goto(f"{place.base}{record}edit")
             for name, value in changes.items():

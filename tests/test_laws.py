@@ -169,9 +169,7 @@ def test_histories_are_worth_the_trouble() -> None:
     assert any(e.voids for e in events)
     for history in made:
         assert len({e.event_id for e in history.events}) == len(history.events)
-    equal = [
-        h for h in made if len({e.ts for e in h.events}) < len({e.stamp for e in h.events})
-    ]
+    equal = [h for h in made if len({e.ts for e in h.events}) < len({e.stamp for e in h.events})]
     assert len(equal) > 30
     backdated_before_the_record = [
         h

@@ -196,7 +196,9 @@ def sync_state(context: RequestContext) -> Mapping[str, Any]:
 def shown(value: Any) -> str | Promise:
     """Return a recorded value as text; a dash for none."""
     if isinstance(value, Mapping):
-        value = value.get("value") if set(value) == {"value"} else ", ".join(map(str, value.values()))
+        value = (
+            value.get("value") if set(value) == {"value"} else ", ".join(map(str, value.values()))
+        )
     if value is None or value == "":
         return "–"
     if isinstance(value, bool):

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from uuid import UUID, uuid4, uuid5
 
 import pytest
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
+from django.test import Client
 
+from accounts.authors import now_us
+from accounts.models import Member
+from accounts.tokens import issue
 from customers import commands, queries
 from customers.files import UnreadableFile, read
 from customers.imports import source_namespace
+from customers.kinds import ENTITY as ENTITY_KIND
 from customers.models import Entity
+from events import log
 from events.drafting import Author
 from events.envelope import Event, to_raw
+from events.keys import seal
 from events.log import Sealed
 from events.recorder import Received, receive
 
@@ -268,10 +278,20 @@ ENTITY = {
 }
 
 
+def same_lines(uids: list[UUID]) -> bool:
+    """Whether the histories of entities say the same, but for when."""
+    lines = [
+        [(line.detail_code, dict(line.value), line.valid_to) for line in queries.history(uid)]
+        for uid in uids
+    ]
+    assert len(lines[0]) == 3
+    return all(each == lines[0] for each in lines)
+
+
 @pytest.mark.django_db
 @pytest.mark.feature("T07")
-def test_every_form_of_file_and_a_command_give_the_same(tmp_path: Path) -> None:
-    uids = [uuid4() for _ in range(4)]
+def test_every_form_of_file_gives_the_same(tmp_path: Path) -> None:
+    uids = [uuid4() for _ in range(3)]
     long_form = "".join(
         f"{uids[1]},PERSON,Alice,{code},{value}\n"
         for code, value in (("EMAIL", "alice@example.com"), ("SURNAME", "Liddell"))
@@ -291,18 +311,37 @@ def test_every_form_of_file_and_a_command_give_the_same(tmp_path: Path) -> None:
     for path in files:
         assert "1 rows: 1 entered" in run("load_entities_from_file", path)
         assert "1 already there" in run("load_entities_from_file", path)
-    commands.create_customer(
-        {"email": "alice@example.com", "surname": "Liddell"},
-        Author(None, "loc1", 1_900_000_000_000_000),
-        entity_uid=uids[3],
-        display_name="Alice",
+    assert same_lines(uids)
+
+
+@pytest.mark.django_db
+@pytest.mark.feature("T07")
+def test_file_api_and_remote_event_give_the_same(tmp_path: Path, client: Client) -> None:
+    by_file, by_api, remote = (uuid4() for _ in range(3))
+    path = write(tmp_path, json.dumps([{"entity_uid": str(by_file), **ENTITY}]))
+    run("load_entities_from_file", path)
+    agent = Member.objects.create_user("agent", "correct horse", roles=["agent"])
+    answer = client.post(
+        "/api/v1/entities",
+        {"entity_uid": str(by_api), **ENTITY},
+        content_type="application/json",
+        headers={"Authorization": f"Token {issue(agent, 'test', now_us())}"},
     )
-    lines = [
-        [(line.detail_code, line.value, line.valid_to) for line in queries.history(uid)]
-        for uid in uids
-    ]
-    assert lines[0] == lines[1] == lines[2] == lines[3]
-    assert len(lines[0]) == 3
+    assert answer.status_code == 201
+    event = replace(
+        log.load([by_file])[by_file][0],
+        event_id=uuid4(),
+        origin="loc2",
+        entity_uid=remote,
+        subject_uid=remote,
+        tx=uuid4(),
+        secret=None,
+    )
+    key = bytes(range(32))
+    raw, ct = seal(event, ENTITY_KIND.clear_groups, key)
+    wrapped = aes_key_wrap(base64.b64decode(settings.WRAPPING_KEY), key)
+    receive([Sealed(event, raw, ct, wrapped)], Received(now=now_us()))
+    assert same_lines([by_file, by_api, remote])
 
 
 @pytest.mark.django_db

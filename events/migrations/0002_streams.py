@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     dependencies = [("events", "0001_initial")]
 
     operations = [
-        # Its key grows by the number: there is no table to keep, heads are signed again.
+        # Its key grows by the number. No sequencer ran before this one: there are no heads to keep.
         migrations.DeleteModel(name="StreamHead"),
         migrations.CreateModel(
             name="StreamHead",
@@ -40,5 +40,11 @@ class Migration(migrations.Migration):
             model_name="peercontact",
             name="digest_heads",
             field=models.JSONField(default=dict),
+        ),
+        migrations.AddIndex(
+            model_name="deadletter",
+            index=models.Index(
+                fields=["origin", "epoch", "seq"], name="events_dead_origin_fcca74_idx"
+            ),
         ),
     ]

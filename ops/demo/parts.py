@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from ops.demo.places import CHECKOUT, DemoError
 from ops.kafka_server import KafkaError, KafkaServer
@@ -72,7 +72,7 @@ class Program:
         self._end_group()
         self._log.parent.mkdir(parents=True, exist_ok=True)
         leash = [sys.executable, "-m", "ops.demo.leash", str(os.getpid())]
-        with self._log.open("ab") as log:
+        with open_log(self._log) as log:
             self._process = subprocess.Popen(  # noqa: S603 - the demo's own commands
                 [*leash, *self._command],
                 stdin=subprocess.DEVNULL,
@@ -111,6 +111,11 @@ class Program:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open a log to be gone on with; for its owner alone, whatever a process may print."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
 
 
 class Postgres:

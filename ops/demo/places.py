@@ -110,7 +110,8 @@ def check_disk(places: Places) -> None:
 @contextlib.contextmanager
 def only_one(places: Places) -> Iterator[None]:
     """Hold the demo's directory; ``DemoError`` if a demo runs in it."""
-    places.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    places.directory.mkdir(parents=True, exist_ok=True)
+    places.directory.chmod(0o700)  # it holds keys and logins
     with (places.directory / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -22,7 +22,7 @@ def ask(places: Places, word: str, location: str) -> str:
         raise DemoError(f"There is no location {location}: there are {', '.join(LOCATIONS)}.")
     if not is_running(places):
         raise DemoError("No demo is running here: start `make demo` first.")
-    request = places.requests / f"{time.time_ns():020}-{uuid.uuid4().hex}"
+    request = places.requests / f"{time.monotonic_ns():020}-{uuid.uuid4().hex}"
     write_privately(request, json.dumps({"word": word, "location": location}))
     deadline = time.monotonic() + PATIENCE_SECONDS
     while request.exists() or _is_cut(places, location) is not (word == "cut"):

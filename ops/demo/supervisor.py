@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Final
 
 from ops.demo import requests, state
+from ops.demo.entering import MARKER
 from ops.demo.parts import Part
 from ops.demo.places import LOCATIONS, DemoError, Places, check_disk, check_ports, only_one
 from ops.demo.screen import Screen
@@ -54,7 +55,7 @@ def forget_data(places: Places) -> None:
         shutil.rmtree(places.directory / name, ignore_errors=True)
     for path in places.directory.glob("kafka/data-*"):
         shutil.rmtree(path, ignore_errors=True)
-    (places.directory / "entered.json").unlink(missing_ok=True)
+    (places.directory / MARKER).unlink(missing_ok=True)
 
 
 class Supervisor:
@@ -86,7 +87,7 @@ class Supervisor:
     def stop(self) -> None:
         """End everything; nothing is left running."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # an impatient second Ctrl-C must not break it off
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not break it off
         self._screen.line("Stopping …")
         try:
             self._story.close()

@@ -24,7 +24,7 @@ class Task(Program):
     def start(self) -> None:
         """Start it with an empty log."""
         self._output.parent.mkdir(parents=True, exist_ok=True)
-        self._output.write_bytes(b"")
+        self._output.unlink(missing_ok=True)
         super().start()
 
     @property

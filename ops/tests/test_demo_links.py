@@ -48,7 +48,7 @@ def network(echo: int) -> Iterator[Network]:
 
 
 def connect(network: Network, sender: str, receiver: str) -> socket.socket:
-    link = next(l for l in network.links if (l.sender, l.receiver) == (sender, receiver))
+    link = next(x for x in network.links if (x.sender, x.receiver) == (sender, receiver))
     return socket.create_connection(("127.0.0.1", link.port), timeout=5)
 
 

@@ -41,7 +41,7 @@ from ops.demo.places import (
 from ops.demo.screen import Screen
 from ops.demo.stack import Stack
 from ops.demo.supervisor import DEATHS, DiedTooOftenError, Supervisor
-from sins.settings import Environment as Settings
+from sins.environment import Environment as Settings
 
 
 def demo(places: Places, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -203,7 +203,8 @@ def test_stopped_program_leaves_nothing(program: Program) -> None:
 def test_program_ends_with_who_started_it(tmp_path: Path) -> None:
     code = (
         "import os, subprocess, sys;"
-        "subprocess.Popen([sys.executable, '-m', 'ops.demo.leash', str(os.getpid()), 'sleep', '60']);"
+        "leash = [sys.executable, '-m', 'ops.demo.leash', str(os.getpid())];"
+        "subprocess.Popen([*leash, 'sleep', '60']);"
         "sys.stdin.read()"
     )
     parent = subprocess.Popen(
@@ -213,8 +214,6 @@ def test_program_ends_with_who_started_it(tmp_path: Path) -> None:
     parent.kill()
     parent.communicate()
     wait_for(lambda: not group_of(parent.pid))
-
-
 
 
 class Pieces:

@@ -89,8 +89,10 @@ def test_stale_lock_of_a_number_that_belongs_to_another_is_ignored(cluster: Clus
 
 def test_missing_programs_are_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(postgres, "reachable_package", lambda name, probe: None)
+    cluster = Cluster(tmp_path / "postgres", free_port())
     with pytest.raises(PostgresError, match="is not installed"):
-        Cluster(tmp_path / "postgres", free_port()).create()
+        cluster.create()
+    assert not cluster.home.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,204 @@
+"""Applying another location's events: numbers decide, whole transactions, nothing skipped."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+from django.db import DataError, IntegrityError, connection
+
+from consumers import dead_letters
+from consumers.dead_letters import DeadLetter
+from consumers.verify import INCOMPLETE, Entry, Run, contradicts, is_complete, is_signed
+from consumers.verify import transactions, verified
+from events import chain, cursors, streams
+from events.cursors import Advance, Numbered
+from events.envelope import Event
+from events.errors import ForkedStream, WrongCursor
+from events.recorder import Received, receive
+from events.streams import Position, keep_head
+
+MOST_EVENTS = 1000
+WORK_SECONDS = 0.2
+APPLIED, PARKED, FORKED = "events_applied", "transaction_parked", "stream_forked"
+REUSED_ID, FORK, REFUSED = "event id of another event", "fork", "refused by the database"
+# What an event's content can do to code and tables; a lost connection or lock is none of these.
+POISON = (DataError, IntegrityError, ArithmeticError, LookupError, TypeError, ValueError,
+          AttributeError, RecursionError)  # fmt: skip
+
+log = structlog.get_logger("consumers.apply")
+
+# Events that are here already with other bytes: their id was used twice.
+_REUSED = """
+SELECT e.event_id FROM events_event e
+JOIN unnest(%s::uuid[], %s::bytea[]) AS a (event_id, raw) USING (event_id) WHERE e.raw <> a.raw
+"""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How many events a transaction takes, so that it works for about 200 ms."""
+
+    events: int = MOST_EVENTS
+
+    def measured(self, events: int, seconds: float) -> None:
+        """Learn from a transaction."""
+        if events:
+            fitting = int(events * WORK_SECONDS / max(seconds, 0.001))
+            self.events = max(1, min(MOST_EVENTS, fitting))
+
+
+@dataclass
+class Applier:
+    """Applies runs; ``clock`` says what time it is (µs), for ``recorded_at``."""
+
+    clock: Callable[[], int]
+    pace: Pace = field(default_factory=Pace)
+    _positions: dict[tuple[str, int], Position] = field(default_factory=dict)
+
+    def position(self, origin: str, epoch: int) -> Position:
+        """Return up to where a stream is applied here."""
+        known = self._positions.get((origin, epoch))
+        if known is None:
+            seq, value, _ = cursors.position(origin, epoch, chain.start(origin, epoch))
+            known = self._positions[origin, epoch] = Position(epoch, seq, value)
+        return known
+
+    def apply(self, run: Run) -> int:
+        """Apply a run; return how many of its events are new here.
+
+        1. Check it against its head, up to which it is whole transactions.
+        2. Keep the head: whoever pulls from here needs it.
+        3. Apply batch by batch, each with its step of the cursor.
+
+        ``NotVerified`` if it is not what its origin signed: then nothing is applied.
+        ``WrongCursor`` if another process has applied meanwhile: the next call goes on from there.
+        """
+        if run.origin in streams.stopped():
+            return 0
+        position = self.position(run.origin, run.epoch)
+        try:
+            entries = verified(run, position)  # 1
+        except ForkedStream:
+            self._stop(run)
+            return 0
+        with connection.cursor() as cursor:  # 2
+            keep_head(cursor, run.head)
+        entries = _without_reused(entries)
+        try:
+            return sum(self._batch(run, batch) for batch in self._batches(entries))  # 3
+        except WrongCursor:
+            self._positions.clear()
+            raise
+
+    def hear(self, head: chain.Head) -> None:
+        """Compare a head with what is here; a signed contradiction stops its stream."""
+        if head.seq and contradicts(head) and head.origin not in streams.stopped():
+            self._stop(Run(head.origin, head.epoch, (), head, dead_letters.PULL))
+
+    def _stop(self, run: Run) -> None:
+        log.error(FORKED, origin=run.origin, epoch=run.epoch, seq=run.head.seq)
+        self.position(run.origin, run.epoch)  # a stream is stopped at its cursor
+        streams.stop(run.origin, run.epoch, FORK)
+        self._bury(run, run.head.seq, FORK, run.head.signed_bytes(), run.source)
+
+    def _batches(self, entries: Iterable[Entry]) -> Iterable[list[list[Entry]]]:
+        """Yield transactions in batches; what is incomplete comes by itself."""
+        batch: list[list[Entry]] = []
+        size = 0
+        for group in transactions(entries):
+            is_alone = not is_complete(group)
+            if batch and (is_alone or size + len(group) > self.pace.events):
+                yield batch
+                batch, size = [], 0
+            batch.append(group)
+            size += len(group)
+            if is_alone:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    def _batch(self, run: Run, batch: Sequence[Sequence[Entry]]) -> int:
+        """Apply a batch; if its content is too much for it, transaction by transaction."""
+        entries = [entry for group in batch for entry in group]
+        try:
+            poison = None if is_complete(entries) or len(batch) > 1 else INCOMPLETE
+            return self._receive(run, entries, poison)
+        except POISON as exc:
+            if len(batch) > 1:
+                return sum(self._batch(run, [group]) for group in batch)
+            reason = type(exc).__name__
+        log.error(PARKED, origin=run.origin, epoch=run.epoch, seq=entries[0].seq, reason=reason)
+        try:
+            return self._receive(run, entries, reason)
+        except POISON:
+            # Not even the log takes these bytes: they count, but they are no event.
+            bare = [Entry(e.seq, e.chain, e.raw, None, REFUSED) for e in entries]
+            return self._receive(run, bare, None)
+
+    def _receive(self, run: Run, entries: Sequence[Entry], poison: str | None) -> int:
+        started = time.monotonic()
+        for entry in entries:
+            if entry.sealed is None:
+                self._bury(run, entry.seq, entry.reason, entry.raw, dead_letters.STREAM)
+        position = self.position(run.origin, run.epoch)
+        last = entries[-1]
+        advance = Advance(
+            run.origin,
+            run.epoch,
+            position.seq,
+            [Numbered(e.seq, e.sealed and e.sealed.event.event_id, e.chain) for e in entries],
+            run.kafka_offset if last.seq == run.head.seq else None,
+        )
+        sealed = [entry.sealed for entry in entries if entry.sealed]
+        fresh = receive(sealed, Received(self.clock(), advance, poison))
+        self._positions[run.origin, run.epoch] = Position(run.epoch, last.seq, last.chain)
+        self.pace.measured(len(entries), time.monotonic() - started)
+        _tell(run, fresh, last.seq)
+        return len(fresh)
+
+    def _bury(self, run: Run, seq: int, reason: str, raw: bytes, source: str) -> None:
+        letter = DeadLetter(run.origin, run.epoch, seq, source, reason, raw)
+        dead_letters.keep(letter, self.clock())
+
+
+def vouched(run: Run, position: Position) -> bool:
+    """Whether the head of a run is signed and beyond ``position``."""
+    return run.head.seq > position.seq and is_signed(run.head)
+
+
+def _without_reused(entries: list[Entry]) -> list[Entry]:
+    """Return the entries; one whose event id stands for other bytes here is no event."""
+    sealed = [entry.sealed for entry in entries if entry.sealed]
+    first: dict[UUID, bytes] = {}
+    for item in sealed:
+        first.setdefault(item.event.event_id, item.raw)
+    with connection.cursor() as cursor:
+        cursor.execute(_REUSED, [list(first), list(first.values())])
+        reused = {event_id for (event_id,) in cursor.fetchall()}
+    return [
+        Entry(e.seq, e.chain, e.raw, None, REUSED_ID)
+        if e.sealed
+        and (e.sealed.event.event_id in reused or first[e.sealed.event.event_id] != e.raw)
+        else e
+        for e in entries
+    ]
+
+
+def _tell(run: Run, fresh: Sequence[Event], seq: int) -> None:
+    """Log what was applied: one line for each request at the origin, with its id."""
+    for request_id, count in Counter(event.request_id for event in fresh).items():
+        log.info(
+            APPLIED,
+            request_id=request_id,
+            origin=run.origin,
+            epoch=run.epoch,
+            seq=seq,
+            events=count,
+            source=run.source,
+        )

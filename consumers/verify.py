@@ -1,0 +1,150 @@
+"""Whether a run of events is what its origin signed, and which of its bytes are events."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from events import chain, keys, streams
+from events.chain import Head
+from events.envelope import Event, from_raw
+from events.errors import ForkedStream, MissingKey, UndecodableEvent
+from events.log import Sealed
+from events.streams import Item, Position
+
+from consumers.errors import NotVerified
+
+NO_EVENT, OTHER_STREAM, NO_KEY = "not an event", "of another origin", "does not open"
+INCOMPLETE = "incomplete transaction"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Numbers of one stream that follow each other, up to the number of a head."""
+
+    origin: str
+    epoch: int
+    items: Sequence[Item]
+    head: Head
+    source: str
+    kafka_offset: int | None = None
+    before: bytes | None = None  # the chain value before the first item, as whoever served it says
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A verified number: its event, or why its bytes are none."""
+
+    seq: int
+    chain: bytes
+    raw: bytes
+    sealed: Sealed | None
+    reason: str = ""
+
+
+def is_signed(head: Head) -> bool:
+    """Whether the head is signed by the registered location whose stream it is about."""
+    key = streams.public_key_of(head.origin)
+    return key is not None and chain.is_signed_by(head, key)
+
+
+def verified(run: Run, position: Position) -> list[Entry]:
+    """Return the run's numbers beyond ``position``, checked against its signed head.
+
+    ``NotVerified`` if it is not what the origin signed; ``ForkedStream`` if it is, but goes on
+    from other events than those that are here.
+    """
+    items = [item for item in run.items if item.seq > position.seq]
+    expected = range(position.seq + 1, run.head.seq + 1)
+    if [item.seq for item in items] != list(expected) or not is_signed(run.head):
+        raise NotVerified(position.seq + 1)
+    values = list(chain.steps(position.chain, (item.raw for item in items)))
+    if values and values[-1] != run.head.chain:
+        _refuse_fork(run)
+        claimed = ((item, value) for item, value in zip(items, values, strict=True))
+        raise NotVerified(next((i.seq for i, v in claimed if i.chain != v), run.head.seq))
+    return [
+        entry_of(replace(item, chain=value), run.origin)
+        for item, value in zip(items, values, strict=True)
+    ]
+
+
+def _refuse_fork(run: Run) -> None:
+    """Raise ``ForkedStream`` if origin's signature covers these events, only not after ours."""
+    if run.before is None:
+        return
+    *_, last = [run.before, *chain.steps(run.before, (item.raw for item in run.items))]
+    if last == run.head.chain:
+        raise ForkedStream
+
+
+def contradicts(head: Head) -> bool:
+    """Whether a signed head names another chain value for a number that is here."""
+    here = streams.chain_at(head.origin, head.epoch, head.seq)
+    return here is not None and here != head.chain and is_signed(head)
+
+
+def entry_of(item: Item, origin: str) -> Entry:
+    """Return what a number holds. What does not open is kept without what is wrong beside it."""
+    try:
+        event = decoded(item, origin)
+    except UndecodableEvent as exc:
+        return Entry(item.seq, item.chain, item.raw, None, str(exc))
+    except MissingKey:
+        event = from_raw(item.raw)
+        sealed = Sealed(event, item.raw, _fitting(event, item.ct), None)
+        return Entry(item.seq, item.chain, item.raw, sealed, NO_KEY)
+    return Entry(item.seq, item.chain, item.raw, Sealed(event, item.raw, item.ct, item.wrapped))
+
+
+def decoded(item: Item, origin: str) -> Event:
+    """Return the opened event of a number.
+
+    ``UndecodableEvent`` if it is none of that origin, ``MissingKey`` if it does not open.
+    """
+    try:
+        event = keys.open_event(item.raw, item.ct, item.wrapped)
+    except UndecodableEvent as exc:
+        raise UndecodableEvent(NO_EVENT) from exc
+    if event.origin != origin:
+        raise UndecodableEvent(OTHER_STREAM)
+    return event
+
+
+def _fitting(event: Event, ct: bytes | None) -> bytes | None:
+    """Return the ciphertext if it is the one the event names."""
+    if ct is None or event.secret is None:
+        return None
+    return ct if hashlib.sha256(ct).hexdigest() == event.secret.sha256 else None
+
+
+def transactions(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Yield the entries of each transaction; bytes that are no event stay where they stand."""
+    group: list[Entry] = []
+    for entry in entries:
+        if group and _begins_anew(group, entry):
+            yield group
+            group = []
+        group.append(entry)
+    if group:
+        yield group
+
+
+def _begins_anew(group: Sequence[Entry], entry: Entry) -> bool:
+    last = next((e.sealed.event for e in reversed(group) if e.sealed), None)
+    event = entry.sealed.event if entry.sealed else None
+    if last is None:
+        return event is None or event.tx_index == 0
+    if event is None:
+        return last.tx_index >= last.tx_size - 1
+    return event.tx != last.tx
+
+
+def is_complete(group: Sequence[Entry]) -> bool:
+    """Whether the entries are one whole transaction, or bytes that are in none."""
+    events = [entry.sealed.event for entry in group if entry.sealed]
+    if not events:
+        return True
+    indices = [event.tx_index for event in events]
+    return len(events) == len(group) == events[0].tx_size and indices == list(range(len(events)))

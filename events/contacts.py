@@ -1,0 +1,68 @@
+"""What peers last said, and what this location says of itself: one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.models.functions import Now
+
+from events.digest import Digest
+from events.models import PeerContact
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A heartbeat: positions, digest, clock (µs), capabilities; every field checked."""
+
+    heads: Mapping[str, Mapping[str, Any]]  # {origin: {epoch, seq, chain}}
+    digest: str
+    digest_heads: Mapping[str, list[int]]
+    clock: int
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+
+
+def note(location: str, said: Said, offset_ms: int | None) -> None:
+    """Keep what a peer said; ``offset_ms`` is how far its clock is ahead, if that was measured."""
+    values = {
+        "last_contact_at": Now(),
+        "last_error": "",
+        "heads": said.heads,
+        "digest": said.digest,
+        "digest_heads": said.digest_heads,
+        "capabilities": said.capabilities,
+    }
+    if offset_ms is not None:
+        values["clock_offset_ms"] = offset_ms
+    PeerContact.objects.update_or_create(location=location, defaults=values)
+
+
+def note_heads(location: str, heads: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep a peer's positions between two heartbeats."""
+    PeerContact.objects.filter(location=location).update(
+        last_contact_at=Now(), last_error="", heads=heads
+    )
+
+
+def note_failure(location: str, error: str) -> None:
+    """Keep why a peer could not be reached: the name of an error, no text of a peer's."""
+    PeerContact.objects.update_or_create(location=location, defaults={"last_error": error})
+
+
+def note_digest(digest: Digest) -> None:
+    """Keep this location's own digest for pages and heartbeats; one that may not be compared
+    names no positions."""
+    heads = digest.heads if digest.is_settled else {}
+    PeerContact.objects.update_or_create(
+        location=settings.LOCATION_ID,
+        defaults={"digest": digest.value, "digest_heads": heads, "last_contact_at": Now()},
+    )
+
+
+def own_digest() -> tuple[str, dict[str, list[int]], datetime | None]:
+    """Return this location's last digest, its positions, and when it was taken."""
+    own = PeerContact.objects.filter(location=settings.LOCATION_ID).first()
+    return ("", {}, None) if own is None else (own.digest, own.digest_heads, own.last_contact_at)

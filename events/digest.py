@@ -1,0 +1,86 @@
+"""The state digest: one number for all compared tables, equal where the rows are equal.
+
+Each row's whole text is hashed with HMAC-SHA256 under the network's secret, in SQL, and the first
+128 bits are summed modulo 2^128 (a XOR would let two equal changes cancel out). The order of rows
+and their distribution over pages do not matter. It is taken in one snapshot together with the
+positions of all streams: only digests of the same positions are compared.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from events.registry import kinds
+from events.streams import Position, positions
+
+BITS = 128
+
+# Four words of 32 bits per row, each summed by itself: numerics stay small, nothing overflows.
+_SUMS = """
+SELECT coalesce(sum(('x' || substr(h, 1, 8))::bit(32)::bigint), 0),
+       coalesce(sum(('x' || substr(h, 9, 8))::bit(32)::bigint), 0),
+       coalesce(sum(('x' || substr(h, 17, 8))::bit(32)::bigint), 0),
+       coalesce(sum(('x' || substr(h, 25, 8))::bit(32)::bigint), 0)
+FROM (SELECT encode(sha256(%(outer)s || sha256(%(inner)s || convert_to(
+             (to_jsonb(t) - 'is_current')::text, 'UTF8'))), 'hex') AS h FROM {table} t) AS hashed
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The digest (32 hex digits) and the positions ``{origin: [epoch, seq]}`` it belongs to.
+
+    It is settled when every event in it has a number and nothing is parked: else it may not be
+    compared.
+    """
+
+    value: str
+    heads: dict[str, list[int]]
+    is_settled: bool
+
+
+def compared_tables() -> list[str]:
+    """Return the tables that are equal at all locations: those of all kinds, and conflicts."""
+    versioned = {model._meta.db_table for kind in kinds() for model in kind.tables.values()}
+    return [*sorted(versioned), "events_conflict"]
+
+
+def take() -> Digest:
+    """Return the digest of the present state, from one snapshot."""
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        cursor.execute("SET LOCAL TIME ZONE 'UTC'")
+        cursor.execute("SET LOCAL bytea_output = 'hex'")
+        heads = comparable(positions())
+        cursor.execute(
+            "SELECT NOT EXISTS (SELECT 1 FROM events_outbox) AND NOT EXISTS"
+            " (SELECT 1 FROM events_entityhead WHERE parked_reason IS NOT NULL)"
+        )
+        (is_settled,) = cursor.fetchone()
+        total = sum(_sum(table) for table in compared_tables())
+    return Digest(f"{total % 2**BITS:032x}", heads, is_settled)
+
+
+def comparable(found: dict[str, Position]) -> dict[str, list[int]]:
+    """Return positions as ``{origin: [epoch, seq]}``, without streams that are still empty."""
+    return {origin: [p.epoch, p.seq] for origin, p in sorted(found.items()) if p.seq}
+
+
+def _sum(table: str) -> int:
+    inner, outer = _pads(table)
+    with connection.cursor() as cursor:
+        cursor.execute(_SUMS.format(table=table), {"inner": inner, "outer": outer})
+        words = cursor.fetchone()
+    return sum(int(word) << shift for word, shift in zip(words, (96, 64, 32, 0), strict=True))
+
+
+def _pads(table: str) -> tuple[bytes, bytes]:
+    """Return the two padded keys of HMAC (RFC 2104) for a table's rows."""
+    secret = base64.b64decode(settings.NETWORK_SECRET)
+    key = hmac.digest(secret, b"sins digest " + table.encode(), "sha256").ljust(64, b"\0")
+    return bytes(b ^ 0x36 for b in key), bytes(b ^ 0x5C for b in key)

@@ -1,0 +1,40 @@
+"""``make bench``: measures the write and the apply path and writes ``docs/performance.md``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+from ops.bench.environment import bench_database
+from ops.bench.report import Section, write_report
+
+PEOPLE = 20_000
+
+
+def main() -> None:
+    """Start a durable PostgreSQL, enter people, race the variants, report."""
+    parser = argparse.ArgumentParser(prog="python -m ops.bench", description=__doc__)
+    parser.add_argument("--report", type=Path, default=Path("docs/performance.md"))
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--people", type=int, default=PEOPLE)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory, bench_database(Path(directory)) as urls:
+        os.environ["DATABASE_URL"], os.environ["DATABASE_OWNER_URL"] = urls.application, urls.owner
+        sections = _measure(options.people, options.rounds, options.seed)
+    write_report(options.report, sections, options.people, options.rounds, options.seed)
+
+
+def _measure(size: int, rounds: int, seed: int) -> list[Section]:
+    import django  # noqa: PLC0415 - the settings need the database's address
+
+    django.setup()
+    from ops.bench.columns import measure  # noqa: PLC0415
+
+    return measure(size, rounds, seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The report: every column with what is inside it, losing lines too."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ops.bench.timing import Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One variant of a column."""
+
+    name: str
+    timing: Timing
+    ratio: float
+    inside: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One column: its goal, the figure measured, whether it is met, and its lines."""
+
+    title: str
+    goal: str
+    figure: str
+    is_met: bool
+    lines: Sequence[Line]
+
+
+_HEAD = """# Performance
+
+Written by `make bench`. Ratios within one run count; absolute times are this machine's.
+Each figure is the median of {rounds} shuffled rounds after one to warm up, `[least..most]` beside it.
+
+Date {date} · {machine} · PostgreSQL with fsync on · {people:,} customers of 9 details · seed {seed}
+
+| column | goal | measured | |
+|---|---|---|---|
+"""
+
+
+def write_report(
+    path: Path, sections: Sequence[Section], people: int, rounds: int, seed: int
+) -> None:
+    """Write the report to ``path`` and show its summary."""
+    text = _HEAD.format(
+        rounds=rounds,
+        date=datetime.now(UTC).date().isoformat(),  # noqa: TID251 - the report's own date
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}",
+        people=people,
+        seed=seed,
+    )
+    for section in sections:
+        verdict = "met" if section.is_met else "**missed**"
+        text += f"| {section.title} | {section.goal} | {section.figure} | {verdict} |\n"
+    for section in sections:
+        text += (
+            f"\n## {section.title}\n\n| variant | µs each | ratio | inside |\n|---|---|---|---|\n"
+        )
+        for line in section.lines:
+            text += (
+                f"| {line.name} | {line.timing.in_micros()} | {line.ratio:.2f} | {line.inside} |\n"
+            )
+    path.write_text(text, encoding="utf-8")
+    print(text)
