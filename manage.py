@@ -30,11 +30,14 @@ def main(arguments: list[str]) -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
+    from sins.collector import collect_rarely
+
     try:
         _ = settings.LOCATION_ID
     except ImproperlyConfigured as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    collect_rarely()
     execute_from_command_line(arguments)
 
 

@@ -27,7 +27,10 @@ class AuditForm(forms.Form):
         required=False, label=_("Where"), widget=forms.Select(attrs={"class": "select"})
     )
     start = MomentField(
-        required=False, label=_("From"), widget=forms.TextInput(attrs={**_INPUT, "type": "date"})
+        is_start=True,
+        required=False,
+        label=_("From"),
+        widget=forms.TextInput(attrs={**_INPUT, "type": "date"}),
     )
     end = MomentField(
         required=False, label=_("To"), widget=forms.TextInput(attrs={**_INPUT, "type": "date"})

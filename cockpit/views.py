@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -45,7 +47,11 @@ def audit_page(request: HttpRequest) -> HttpResponse:
     """Show what was recorded: who, when, where, before and after; newest first."""
     form = AuditForm(request.GET)
     is_valid = form.is_valid()
-    context = {"form": form, **(audit.page_of(form.cleaned_data) if is_valid else {})}
+    context: dict[str, Any] = {"form": form}
+    if is_valid:
+        context |= audit.page_of(form.cleaned_data)
+        if context["older"]:
+            context["next_query"] = audit.query_of(request.GET.dict(), context["older"])
     return render(request, "cockpit/audit.html", context, status=200 if is_valid else 400)
 
 

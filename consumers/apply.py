@@ -13,8 +13,15 @@ from django.db import DataError, IntegrityError, connection
 
 from consumers import dead_letters
 from consumers.dead_letters import DeadLetter
-from consumers.verify import INCOMPLETE, Entry, Run, contradicts, is_complete, is_signed
-from consumers.verify import transactions, verified
+from consumers.verify import (
+    INCOMPLETE,
+    Entry,
+    Run,
+    contradicts,
+    is_complete,
+    transactions,
+    verified,
+)
 from events import chain, cursors, streams
 from events.cursors import Advance, Numbered
 from events.envelope import Event
@@ -46,10 +53,11 @@ class Pace:
     events: int = MOST_EVENTS
 
     def measured(self, events: int, seconds: float) -> None:
-        """Learn from a transaction."""
-        if events:
-            fitting = int(events * WORK_SECONDS / max(seconds, 0.001))
-            self.events = max(1, min(MOST_EVENTS, fitting))
+        """Learn from a transaction: less after one that took too long, else slowly more."""
+        if seconds > WORK_SECONDS:
+            self.events = max(1, int(events * WORK_SECONDS / seconds))
+        else:
+            self.events = min(MOST_EVENTS, self.events * 2)
 
 
 @dataclass
@@ -81,6 +89,9 @@ class Applier:
         if run.origin in streams.stopped():
             return 0
         position = self.position(run.origin, run.epoch)
+        if run.head.seq <= position.seq:
+            self.hear(run.head)
+            return 0
         try:
             entries = verified(run, position)  # 1
         except ForkedStream:
@@ -127,8 +138,8 @@ class Applier:
         """Apply a batch; if its content is too much for it, transaction by transaction."""
         entries = [entry for group in batch for entry in group]
         try:
-            poison = None if is_complete(entries) or len(batch) > 1 else INCOMPLETE
-            return self._receive(run, entries, poison)
+            is_whole = all(is_complete(group) for group in batch)
+            return self._receive(run, entries, None if is_whole else INCOMPLETE)
         except POISON as exc:
             if len(batch) > 1:
                 return sum(self._batch(run, [group]) for group in batch)
@@ -152,7 +163,10 @@ class Applier:
             run.origin,
             run.epoch,
             position.seq,
-            [Numbered(e.seq, e.sealed and e.sealed.event.event_id, e.chain) for e in entries],
+            [
+                Numbered(e.seq, e.sealed.event.event_id if e.sealed else None, e.chain)
+                for e in entries
+            ],
             run.kafka_offset if last.seq == run.head.seq else None,
         )
         sealed = [entry.sealed for entry in entries if entry.sealed]
@@ -165,11 +179,6 @@ class Applier:
     def _bury(self, run: Run, seq: int, reason: str, raw: bytes, source: str) -> None:
         letter = DeadLetter(run.origin, run.epoch, seq, source, reason, raw)
         dead_letters.keep(letter, self.clock())
-
-
-def vouched(run: Run, position: Position) -> bool:
-    """Whether the head of a run is signed and beyond ``position``."""
-    return run.head.seq > position.seq and is_signed(run.head)
 
 
 def _without_reused(entries: list[Entry]) -> list[Entry]:

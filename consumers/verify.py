@@ -6,14 +6,13 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from consumers.errors import NotVerified
 from events import chain, keys, streams
 from events.chain import Head
 from events.envelope import Event, from_raw
 from events.errors import ForkedStream, MissingKey, UndecodableEvent
 from events.log import Sealed
 from events.streams import Item, Position
-
-from consumers.errors import NotVerified
 
 NO_EVENT, OTHER_STREAM, NO_KEY = "not an event", "of another origin", "does not open"
 INCOMPLETE = "incomplete transaction"

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from datetime import datetime, time, timedelta
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Member
-from customers import details
+from customers import details, moments
 from customers.labels import DETAIL_LABELS, TYPE_LABELS
 from events.errors import InvalidValue
 from events.stamp import to_micros
 
+# What a browser's date-time field sends: no zone.
+_LOCAL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?", re.ASCII)
 _INPUT = {"class": "input", "autocomplete": "off"}
 
 
 class MomentField(forms.CharField):
     """An instant: exact with its offset, a date-time in the network's zone, or a whole day.
 
-    A day means its end, so that "as it was on the 3rd" holds what was entered on the 3rd.
+    A day means its end, so that "as it was on the 3rd" holds what was entered on the 3rd;
+    with ``is_start`` it means its beginning.
     """
 
     default_error_messages = {"invalid": _("Enter a date, or a date and time.")}
+
+    def __init__(self, *, is_start: bool = False, **kwargs: Any) -> None:
+        """Make the field."""
+        self.is_start = is_start
+        super().__init__(**kwargs)
 
     def clean(self, value: Any) -> datetime | None:
         """Return an aware datetime, or None for nothing."""
@@ -36,21 +44,20 @@ class MomentField(forms.CharField):
         if not text:
             return None
         try:
-            return _instant(text)
+            instant = _instant(text, self.is_start)
         except (ValueError, OverflowError) as exc:
             raise ValidationError(self.error_messages["invalid"], code="invalid") from exc
+        # The first and last years cannot be shown in every zone.
+        if not MINYEAR + 1 < instant.year < MAXYEAR:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return instant
 
 
-def _instant(text: str) -> datetime:
+def _instant(text: str, is_start: bool) -> datetime:
     zone = settings.DISPLAY_TIME_ZONE
-    day = parse_date(text)
-    if day is not None:
-        end = datetime.combine(day + timedelta(days=1), time.min, tzinfo=zone)
-        return end - timedelta(microseconds=1)
-    instant = parse_datetime(text)
-    if instant is None:
-        raise ValueError(text)
-    return instant if instant.tzinfo else instant.replace(tzinfo=zone)
+    if _LOCAL.fullmatch(text):
+        return datetime.fromisoformat(text).replace(tzinfo=zone)
+    return moments.before(text, zone) if is_start else moments.end_of(text, zone)
 
 
 def _as_typed(text: str | None) -> str | None:

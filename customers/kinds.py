@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from customers.models import DetailType, Entity, EntityDetail, EntityType, SearchKey
@@ -66,7 +67,12 @@ def entity_rows(state: State) -> Iterable[Row]:
     )
     for group, fields in state.items():
         if group not in _NOT_DETAILS and any(value is not None for value in fields.values()):
-            yield Row(RowKey("detail", group), frozenset({group}), {"value": dict(fields)})
+            yield Row(*_detail(group), {"value": fields})
+
+
+@cache
+def _detail(code: str) -> tuple[RowKey, frozenset[str]]:
+    return RowKey("detail", code), frozenset({code})
 
 
 def search_keys(state: State) -> Iterable[Mapping[str, Any]]:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from customers.labels import DETAIL_LABELS, Text, label_of
 from customers.queries import Customer, DetailVersion, HistoryLine
+from events.audit import DELETE, Line
 
 ENTERED, CLOSED, RESTORED, CHANGED = "entered", "closed", "restored", "changed"
 
@@ -48,6 +49,7 @@ class Moment:
     origin: str = ""
     actor: UUID | None = None
     what: str = CHANGED
+    reason: str | None = None
     changes: list[FieldChange] = field(default_factory=list)
 
 
@@ -88,6 +90,25 @@ def moments(lines: Sequence[HistoryLine]) -> list[Moment]:
         _moment_of_end(found, at).what = CLOSED
     kept = [moment for moment in found.values() if moment.changes or moment.what != CHANGED]
     return sorted(kept, key=lambda moment: moment.at, reverse=True)
+
+
+def explain(found: Iterable[Moment], lines: Iterable[Line]) -> None:
+    """Add to each moment who, where and why, as far as only the audit log says it.
+
+    No version begins where a value went or a record was closed: there the line counts that took
+    effect at that instant.
+    """
+    lines = list(lines)
+    reasons = {line.event_id: line.reason for line in lines}
+    for moment in found:
+        if moment.event_id is None:
+            for line in lines:
+                if line.effective_at == moment.at and line.action == DELETE:
+                    moment.event_id, moment.origin = line.event_id, line.origin
+                    moment.actor = line.actor
+                    break
+        if moment.event_id is not None:
+            moment.reason = reasons.get(moment.event_id)
 
 
 def _add_values(found: Found, code: str, versions: Sequence[HistoryLine]) -> None:

@@ -26,10 +26,13 @@ from customers.forms import MomentsForm, ReasonForm, SearchForm, sentence
 from customers.queries import Customer
 from customers.responses import get_or_404, render_part
 from customers.search import search
+from events import audit
+from events.audit import Filters
 from events.errors import InvalidValue, Parked, Stale, Unknown
 
 PAGE_SIZE = 50
 EXACT_HIT_LIMIT = 100
+HISTORY_LIMIT = 500  # events of one record that the timeline asks the audit log about
 
 
 def _is_provider(request: HttpRequest) -> bool:
@@ -104,11 +107,13 @@ def customer_record(request: HttpRequest, entity_uid: UUID) -> HttpResponse:
     shown: Customer | None = customer
     if as_of or known_at:
         shown = queries.customer_as_of(entity_uid, as_of, known_at)
+    moments = timeline.moments(queries.history(entity_uid))
+    timeline.explain(moments, audit.lines(Filters(entity_uid=entity_uid), limit=HISTORY_LIMIT))
     context = {
         "customer": customer,
         "shown": shown,
         "lines": timeline.value_lines(shown) if shown else [],
-        "moments": timeline.moments(queries.history(entity_uid)),
+        "moments": moments,
         "form": form,
         "as_of": as_of,
         "known_at": known_at,

@@ -4,8 +4,8 @@ Byte forms, the same at every location for ever:
 
 - start: ``sha256(origin in UTF-8 ‖ epoch as 8 bytes, big-endian)``
 - step: ``sha256(chain before ‖ sha256(raw))``
-- head: ``sins head`` and a line feed, then the canonical JSON of ``{"chain": hex, "epoch", "origin",
-  "seq"}``; signed with Ed25519 (RFC 8032).
+- head: ``sins head`` and a line feed, then the canonical JSON of ``{"chain": hex, "epoch",
+  "origin", "seq"}``; signed with Ed25519 (RFC 8032).
 """
 
 from __future__ import annotations
@@ -51,19 +51,21 @@ class Head:
 def head_from_json(document: Mapping[str, Any]) -> Head:
     """Return the head that ``Head.to_json`` wrote; ``ValueError`` if it holds none."""
     try:
-        head = Head(
-            document["origin"],
-            document["epoch"],
-            document["seq"],
+        return Head(
+            str(document["origin"]),
+            _below(2**31, document["epoch"]),
+            _below(2**63, document["seq"]),
             bytes.fromhex(document["chain"]),
             bytes.fromhex(document["signature"]),
         )
     except (KeyError, TypeError) as exc:
         raise ValueError("not a head") from exc
-    numbers = (head.epoch, head.seq)
-    if not isinstance(head.origin, str) or any(type(n) is not int or n < 0 for n in numbers):
-        raise ValueError("not a head")
-    return head
+
+
+def _below(limit: int, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
+        raise TypeError
+    return value
 
 
 def start(origin: str, epoch: int) -> bytes:
@@ -85,8 +87,12 @@ def steps(before: bytes, raws: Iterable[bytes]) -> Iterator[bytes]:
 
 def sign(head: Head, seed: bytes) -> Head:
     """Return ``head`` signed with the location's key (32 bytes)."""
-    signature = Ed25519PrivateKey.from_private_bytes(seed).sign(head.signed_bytes())
-    return replace(head, signature=signature)
+    return replace(head, signature=signature_of(head.signed_bytes(), seed))
+
+
+def signature_of(message: bytes, seed: bytes) -> bytes:
+    """Return the signature over ``message`` with the location's key."""
+    return Ed25519PrivateKey.from_private_bytes(seed).sign(message)
 
 
 def is_signed_by(head: Head, public_key: bytes) -> bool:

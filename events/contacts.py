@@ -26,17 +26,20 @@ class Said:
 
 
 def note(location: str, said: Said, offset_ms: int | None) -> None:
-    """Keep what a peer said; ``offset_ms`` is how far its clock is ahead, if that was measured."""
-    values = {
+    """Keep what a peer said.
+
+    ``offset_ms`` is how far its clock is ahead: measured when we asked, ``None`` when it called;
+    that it can reach us does not say that we can reach it.
+    """
+    values: dict[str, Any] = {
         "last_contact_at": Now(),
-        "last_error": "",
         "heads": said.heads,
         "digest": said.digest,
         "digest_heads": said.digest_heads,
         "capabilities": said.capabilities,
     }
     if offset_ms is not None:
-        values["clock_offset_ms"] = offset_ms
+        values |= {"clock_offset_ms": offset_ms, "last_error": ""}
     PeerContact.objects.update_or_create(location=location, defaults=values)
 
 

@@ -88,15 +88,14 @@ def normal(value: Value) -> Value:
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
+_encode = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+).encode
+
+
 def canonical(value: Value) -> bytes:
     """Return sorted-key, compact UTF-8 JSON of a value that is already in canonical form."""
-    return json.dumps(
-        value,
-        ensure_ascii=False,
-        sort_keys=True,
-        separators=(",", ":"),
-        allow_nan=False,
-    ).encode()
+    return _encode(value).encode()
 
 
 def to_raw(event: Event, clear_groups: frozenset[str] | None = None) -> bytes:

@@ -28,8 +28,7 @@ class RowKey(NamedTuple):
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """What a kind wants to stand in ``key`` for a state; ``groups`` are those that feed it."""
 
     key: RowKey
@@ -37,33 +36,31 @@ class Row:
     values: Fields
 
 
-class Opening(NamedTuple):
-    """Since when (µs) a version is open, and the event that opened it."""
+class Version(NamedTuple):
+    """One version of one row, ``[valid_from, valid_to)`` in µs; open while ``valid_to`` is None.
 
-    valid_from: int
-    event_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One version of one row, ``[valid_from, valid_to)`` in µs; open while ``valid_to`` is None."""
+    ``event_id`` opened it; None for a version that was open before a resumed fold.
+    """
 
     key: RowKey
     valid_from: int
     valid_to: int | None
     values: Fields
-    event_id: UUID
+    event_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
 class Memo:
-    """Where a fold stopped: enough to go on with a later event without reading the earlier ones."""
+    """Where a fold stopped: enough to go on with a later event without reading the earlier ones.
+
+    ``open`` says since when (µs) each row's present version is open.
+    """
 
     state: State = field(default_factory=dict)
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
     first_ts: int = 0
     last_ts: int = 0
-    open: Mapping[RowKey, Opening] = field(default_factory=dict)
+    open: Mapping[RowKey, int] = field(default_factory=dict)
 
     @property
     def is_deleted(self) -> bool:
@@ -80,6 +77,7 @@ class Folded:
 
 
 RowsOf = Callable[[State], Iterable[Row]]
+Opening = tuple[int, UUID | None]  # since when (µs) a version is open, and the event that opened it
 
 
 def is_deleted(state: State) -> bool:
@@ -128,7 +126,8 @@ def resume(memo: Memo, events: Sequence[Event], rows: RowsOf) -> Folded:
 
 
 def _fold(events: Sequence[Event], rows: RowsOf, memo: Memo, floor: int) -> Folded:
-    state, stamps, opened = dict(memo.state), dict(memo.stamps), dict(memo.open)
+    state, stamps = dict(memo.state), dict(memo.stamps)
+    opened: dict[RowKey, Opening] = {key: (begun, None) for key, begun in memo.open.items()}
     shown = _visible(state, rows)
     versions: list[Version] = []
     for instant, together in _instants(events, floor):
@@ -144,7 +143,8 @@ def _fold(events: Sequence[Event], rows: RowsOf, memo: Memo, floor: int) -> Fold
     versions += _still_open(shown, opened)
     times = [event.ts for event in events]
     first = min([memo.first_ts, *times] if memo.first_ts else times)
-    return Folded(Memo(state, stamps, first, max([memo.last_ts, *times]), opened), versions)
+    still_open = {key: begun for key, (begun, _) in opened.items()}
+    return Folded(Memo(state, stamps, first, max([memo.last_ts, *times]), still_open), versions)
 
 
 def _instants(events: Iterable[Event], floor: int) -> Iterator[tuple[int, list[Event]]]:
@@ -171,9 +171,9 @@ def _close(
         key for key, row in shown.items() if key not in after or after[key].values != row.values
     ]
     return [
-        Version(key, begun.valid_from, instant, shown[key].values, begun.event_id)
+        Version(key, begun, instant, shown[key].values, event_id)
         for key in gone
-        for begun in [opened.pop(key)]
+        for begun, event_id in [opened.pop(key)]
     ]
 
 
@@ -189,10 +189,10 @@ def _open(
             # Its author is the last event of the instant that set one of the row's groups; when
             # none did (an undelete opens all rows), the last event of the instant.
             authors = [e for e in together if not row.groups.isdisjoint(e.set)] or together
-            opened[key] = Opening(instant, authors[-1].event_id)
+            opened[key] = (instant, authors[-1].event_id)
 
 
 def _still_open(shown: Mapping[RowKey, Row], opened: Mapping[RowKey, Opening]) -> Iterator[Version]:
     for key, row in shown.items():
-        begun = opened[key]
-        yield Version(key, begun.valid_from, None, row.values, begun.event_id)
+        begun, event_id = opened[key]
+        yield Version(key, begun, None, row.values, event_id)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from events import sql
 from events.envelope import canonical
-from events.fold import Memo, Opening, RowKey
+from events.fold import Memo, RowKey
 from events.keys import open_state, seal_state
 from events.registry import Kind, kind_named
 from events.stamp import Stamp, known_stamp
@@ -107,13 +107,19 @@ def _head(row: tuple[Any, ...]) -> Head:
         uid,
         kind,
         Memo(
-            state=open_state(bytes(state)),
-            stamps={group: known_stamp(s) for group, s in document.get("stamps", {}).items()},
+            state=open_state(state),
+            stamps={
+                group: stamp
+                for *parts, groups in document.get("stamps", ())
+                for stamp in [known_stamp(parts)]
+                for group in groups
+            },
             first_ts=first_ts,
             last_ts=last_ts,
             open={
-                RowKey(table, code): Opening(begun, UUID(event_id))
-                for table, code, begun, event_id in document.get("open", ())
+                RowKey(table, code): begun
+                for table, codes in document.get("open", {}).items()
+                for code, begun in codes.items()
             },
         ),
         has_voids,
@@ -124,6 +130,13 @@ def _head(row: tuple[Any, ...]) -> Head:
 
 def _document(head: Head) -> dict[str, object]:
     memo = head.memo
+    # Most groups were set by few events: each stamp stands once, with the groups it is that of.
+    groups: dict[Stamp, list[str]] = {}
+    for group, stamp in memo.stamps.items():
+        groups.setdefault(stamp, []).append(group)
+    codes: dict[str, dict[str, int]] = {}
+    for key, begun in memo.open.items():
+        codes.setdefault(key.table, {})[key.code] = begun
     return {
         "entity_uid": str(head.entity_uid),
         "first_ts": memo.first_ts,
@@ -133,11 +146,8 @@ def _document(head: Head) -> dict[str, object]:
         "has_conflicts": head.has_conflicts,
         "parked_reason": head.parked_reason,
         "memo": {
-            "stamps": {group: stamp.to_json() for group, stamp in memo.stamps.items()},
-            "open": [
-                [key.table, key.code, begun.valid_from, str(begun.event_id)]
-                for key, begun in sorted(memo.open.items())
-            ],
+            "stamps": [[*stamp.to_json(), names] for stamp, names in groups.items()],
+            "open": codes,
         },
         "state": "\\x" + seal_state(memo.state).hex(),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -44,7 +45,7 @@ class Sender:
                 "enable.idempotence": True,
                 "linger.ms": 2,
                 "delivery.timeout.ms": DELIVERY_MS,
-                "error_cb": lambda error: None,  # what matters comes back with each record
+                "error_cb": lambda _: None,  # what matters comes back with each record
             }
         )
 
@@ -135,8 +136,9 @@ class Reader:
             if message.error() is not None or topic is None or offset is None:
                 continue  # a topic that is not there yet; the rest the library retries itself
             self.is_connected = True
-            headers = {name: value or b"" for name, value in message.headers() or []}
-            record = Record(message.key() or b"", message.value() or b"", headers, offset)
+            record = Record(
+                _bytes(message.key()), _bytes(message.value()), _headers(message), offset
+            )
             found.append((topic, record))
         return found
 
@@ -148,3 +150,12 @@ class Reader:
         lost = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}  # noqa: SLF001 - its names
         if error.code() in lost:
             self.is_connected = False
+
+
+def _headers(message: Message) -> dict[str, bytes]:
+    pairs: Any = message.headers() or []
+    return {name: _bytes(value) for name, value in pairs}
+
+
+def _bytes(value: str | bytes | None) -> bytes:
+    return value.encode() if isinstance(value, str) else value or b""

@@ -78,6 +78,11 @@ def opened_event(event: Event, raw: bytes, ct: bytes | None, wrapped: bytes | No
     return opened(event, values["set"], values["reason"])
 
 
+def wrap(key: bytes) -> bytes:
+    """Return ``key`` as the locations of this network keep and send it."""
+    return aes_key_wrap(_wrapping_key(), key)
+
+
 def unwrap(wrapped: bytes) -> bytes:
     """Return the key that ``wrapped`` holds."""
     return aes_key_unwrap(_wrapping_key(), wrapped)
@@ -94,7 +99,7 @@ def keys_for(subjects: Iterable[Subject], answer: sql.Answer) -> dict[Subject, b
     found = _wrapped(answer)
     missing = sorted(set(subjects) - found.keys())
     if missing:
-        made = (aes_key_wrap(_wrapping_key(), os.urandom(32)) for _ in missing)
+        made = (wrap(os.urandom(32)) for _ in missing)
         store_wrapped(dict(zip(missing, made, strict=True)))
         found |= _wrapped(stored_keys(missing))  # another transaction may have been first
     return {subject: unwrap(wrapped) for subject, wrapped in found.items()}
@@ -129,14 +134,14 @@ def _wrapped(answer: sql.Answer) -> dict[Subject, bytes]:
 def seal_state(state: Value) -> bytes:
     """Return the present values of an entity, sealed for this network's heads."""
     iv = os.urandom(12)
-    return iv + AESGCM(_derived_key(b"head state")).encrypt(iv, canonical(state), None)
+    return iv + _state_cipher().encrypt(iv, canonical(state), None)
 
 
 def open_state(sealed: bytes) -> Value:
     """Return what ``seal_state`` sealed; an empty head has an empty state."""
     if not sealed:
         return {}
-    return json.loads(AESGCM(_derived_key(b"head state")).decrypt(sealed[:12], sealed[12:], None))
+    return json.loads(_state_cipher().decrypt(sealed[:12], sealed[12:], None))
 
 
 def hashdiff(values: Value) -> bytes:
@@ -147,6 +152,11 @@ def hashdiff(values: Value) -> bytes:
 @cache
 def _wrapping_key() -> bytes:
     return base64.b64decode(settings.WRAPPING_KEY)
+
+
+@cache
+def _state_cipher() -> AESGCM:
+    return AESGCM(_derived_key(b"head state"))
 
 
 @cache

@@ -33,7 +33,7 @@ class Backoff:
 
     def next(self) -> float:
         """Return the seconds to wait after one more failure."""
-        longest = min(self._most, self._least * 2**self._failures)
+        longest = min(self._most, self._least * float(1 << self._failures))
         self._failures = min(self._failures + 1, 16)
         return longest * _dice.uniform(0.5, 1.0)
 
@@ -59,7 +59,7 @@ class Loop:
             self.wake.clear()
             try:
                 is_busy = self.step()
-            except Exception:  # noqa: BLE001 - a daemon outlives whatever is wrong today
+            except Exception:
                 log.warning(STEP_FAILED, loop=self.name, exc_info=True)
                 self._recover()
                 self.stop.wait(backoff.next())

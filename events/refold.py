@@ -121,7 +121,7 @@ def _resume(head: Head, new: Sequence[Event], work: Work) -> None:
     for version in folded.versions:
         difference = work.tables[kind.tables[version.key.table]]
         begun = head.memo.open.get(version.key)
-        if begun is None or begun.valid_from != version.valid_from:
+        if begun != version.valid_from:
             difference.new.append((uid, version))
         elif version.valid_to is not None:
             difference.ended.append(((uid, version.key.code, version.valid_from), version.valid_to))

@@ -55,7 +55,9 @@ class Relay:
 
     def _published(self) -> tuple[int, int]:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT epoch, seq FROM events_published WHERE topic = %s", [self._topic])
+            cursor.execute(
+                "SELECT epoch, seq FROM events_published WHERE topic = %s", [self._topic]
+            )
             row = cursor.fetchone()
         return (FIRST_EPOCH, 0) if row is None else (row[0], row[1])
 

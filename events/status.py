@@ -123,9 +123,7 @@ def _view() -> _View:
     for contact in found.values():
         contact.update({name: json.loads(contact[name]) for name in _DOCUMENTS})
     own = found.get(settings.LOCATION_ID, {})
-    return _View(
-        positions(), own.get("digest", ""), own.get("digest_heads", {}), stopped(), found
-    )
+    return _View(positions(), own.get("digest", ""), own.get("digest_heads", {}), stopped(), found)
 
 
 def _peer(view: _View, name: str) -> dict[str, Any]:

@@ -192,6 +192,24 @@ def chain_at(origin: str, epoch: int, seq: int) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
+def applied_seq(origin: str, epoch: int) -> int:
+    """Return up to which number another location's stream is applied here."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT seq FROM events_received WHERE origin = %s AND epoch = %s", [origin, epoch]
+        )
+        row = cursor.fetchone()
+    return 0 if row is None else row[0]
+
+
+def kafka_offsets(origins: Sequence[str]) -> dict[str, int]:
+    """Return from where to read on in each location's topic."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT origin, max(kafka_offset) FROM events_received GROUP BY origin")
+        known = dict(cursor.fetchall())
+    return {origin: known.get(origin, 0) for origin in origins}
+
+
 def stop(origin: str, epoch: int, reason: str) -> None:
     """Apply nothing more of a stream: it contradicts itself, and a person has to look."""
     with connection.cursor() as cursor:

@@ -112,6 +112,7 @@ class Environment(BaseSettings):
 
     kafka_bootstrap: str = "kafka:9092"
     elasticsearch_host: str = ""
+    trusted_proxy_count: Annotated[int, Field(ge=0, le=5)] = 0
     fuzzy_hit_limit: Annotated[int, Field(ge=1, le=1000)] = 25
     retention_days: Annotated[int, Field(ge=1)] = 365
     load_sample_data: bool = False

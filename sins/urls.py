@@ -14,7 +14,7 @@ _ROUTES = [
     ("", "accounts.urls"),
     ("api/v1/", "accounts.api_urls"),
     *((prefix, f"{name}.{file}") for name in settings.ENABLED_MODULES
-      for prefix, file in (("", "urls"), ("api/v1/", "api_urls"), ("api/", "legacy_urls"))),
+      for prefix, file in (("", "page_urls"), ("api/v1/", "api_urls"), ("api/", "legacy_urls"))),
     ("sync/", "consumers.urls"),
     ("", "cockpit.urls"),
     ("", "sins.api_urls"),
@@ -26,6 +26,7 @@ def _exists(module: str) -> bool:
     return app in {"sins", *settings.INSTALLED_APPS} and find_spec(module) is not None
 
 
+handler500 = "cockpit.views.server_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),

@@ -194,7 +194,7 @@ class VersionRow(NamedTuple):
     valid_from: int
     valid_to: int | None
     values: str
-    event_id: UUID
+    event_id: UUID | None
 
 
 class Item(NamedTuple):

@@ -84,7 +84,7 @@ def refused_by(model: type[Versioned], constraint: str) -> Iterator[None]:
 
 @pytest.fixture(params=VERSIONED, ids=lambda model: model._meta.db_table)
 def model(request: pytest.FixtureRequest) -> type[Versioned]:
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 def test_a_second_current_row_is_refused(model: type[Versioned]) -> None:
@@ -146,7 +146,7 @@ def test_neighbours_and_other_keys_are_let_pass(model: type[Versioned]) -> None:
         insert(model, NOON + 2 * DAY, None)
         insert(model, NOON, None, entity_uid=uuid4())
     rows = model._default_manager.filter(entity_uid=UID).order_by("valid_from")
-    assert [one.is_current for one in rows] == [False, False, True]  # type: ignore[attr-defined]
+    assert [one.is_current for one in rows] == [False, False, True]
 
 
 def test_details_of_other_codes_are_other_keys() -> None:
@@ -229,7 +229,7 @@ def test_sql_cannot(model: type[Versioned], statement: str) -> None:
 def run(statement: str) -> None:
     with connection.cursor() as cursor:
         if statement.startswith("COPY"):
-            with connection.wrap_database_errors, cursor.copy(statement):  # type: ignore[attr-defined]
+            with connection.wrap_database_errors, cursor.copy(statement):
                 pass
         else:
             cursor.execute(statement)

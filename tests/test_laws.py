@@ -15,11 +15,12 @@ import pytest
 from customers.kinds import entity_rows
 from events.conflicts import conflicts, item_id
 from events.envelope import Event
-from events.fold import Memo, RowKey, Version, fold, live, resume
+from events.fold import fold, live, resume
 from events.heads import Head
 from events.refold import is_fast
 from events.tests.histories import DETAIL, ENTITY, SAMPLE_GROUPS, History, seeded
 from events.tests.test_conflicts import in_inbox, unseen_closings, unseen_losses
+from events.tests.test_fold import joined
 from tests import oracle, sample
 from tests.sample.models import GROUPS
 
@@ -94,18 +95,6 @@ def test_python_and_sql_say_the_same(seed: int) -> None:
     assert all(count > SHARE / 20 for count in counted.values()), counted
 
 
-def joined(
-    before: dict[tuple[RowKey, int], Version], memo: Memo, new: list[Event], history: History
-) -> tuple[dict[tuple[RowKey, int], Version], Memo]:
-    """Return versions and memo after going on with ``new``."""
-    gone_on = resume(memo, new, history.shape.rows)
-    return {**before, **places(gone_on.versions)}, gone_on.memo
-
-
-def places(versions: object) -> dict[tuple[RowKey, int], Version]:
-    return {(v.key, v.valid_from): v for v in versions}  # type: ignore[attr-defined]
-
-
 @pytest.mark.feature("S03")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_going_on_is_starting_over_wherever_the_fast_path_is_taken(seed: int) -> None:
@@ -121,7 +110,6 @@ def apply_in_turn(history: History, arriving: list[Event], chance: random.Random
     """Apply events as they arrived, in steps; return how often the fast path was taken."""
     done, taken = 0, 0
     while done < len(arriving):
-        # In a far mode: skip a few, as if they were still under way.
         here = arriving[:done]
         new = sorted(arriving[done : done + chance.randint(1, 3)], key=lambda e: e.stamp)
         folded = fold(here, history.shape.rows)
@@ -135,9 +123,9 @@ def apply_in_turn(history: History, arriving: list[Event], chance: random.Random
         whole = fold([*here, *new], history.shape.rows)
         if is_fast(head, new):
             taken += 1
-            versions, memo = joined(places(folded.versions), folded.memo, new, history)
-            assert memo == whole.memo
-            assert versions == places(whole.versions)
+            gone_on = resume(folded.memo, new, history.shape.rows)
+            assert gone_on.memo == whole.memo
+            assert joined(folded, gone_on) == joined(whole)
             # No conflict was there before, and going on looks for none.
             assert not conflicts([*here, *new])
         done += len(new)

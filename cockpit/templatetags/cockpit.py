@@ -15,7 +15,6 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
@@ -25,10 +24,12 @@ from django.utils.translation import ngettext
 from accounts.models import Member
 from accounts.roles import AGENT, PROVIDER
 from cockpit import sync
+from customers.labels import Text
 
 register = template.Library()
 
 LOCATION_COLOURS = 6
+NOTHING = "–"
 THEMES = ("auto", "light", "dark")
 
 
@@ -152,6 +153,19 @@ def member_name(context: RequestContext, uid: UUID | str | None) -> str:
 
 
 @register.simple_tag(takes_context=True)
+def recorded(context: RequestContext, code: str, value: Any) -> Text:
+    """Return a recorded value as text; for an owner the member's name."""
+    text = shown(value)
+    return member_name(context, str(text)) if code == "owner" and text != NOTHING else text
+
+
+@register.filter
+def tail(uid: UUID) -> str:
+    """Return the end of a uid: its random part, by which an eye tells two apart."""
+    return str(uid)[-8:]
+
+
+@register.simple_tag(takes_context=True)
 def theme_name(context: RequestContext) -> str:
     """Return the chosen appearance: auto, light or dark."""
     request = context.get("request")
@@ -193,14 +207,14 @@ def sync_state(context: RequestContext) -> Mapping[str, Any]:
 
 
 @register.filter
-def shown(value: Any) -> str | Promise:
+def shown(value: Any) -> Text:
     """Return a recorded value as text; a dash for none."""
     if isinstance(value, Mapping):
         value = (
             value.get("value") if set(value) == {"value"} else ", ".join(map(str, value.values()))
         )
     if value is None or value == "":
-        return "–"
+        return NOTHING
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     return str(value)

@@ -118,8 +118,8 @@ def test_the_sync_page_shows_each_peer(client: Client, monkeypatch: pytest.Monke
         "state": "catching up",
         "clock_offset_ms": -3,
     }
-    never = peer | {"location": "loc3", "reachable": False, "last_contact_at": None,
-                    "last_contact_seconds": None, "clock_offset_ms": None, "state": "unknown"}  # fmt: skip
+    never = peer | {"location": "loc3", "reachable": False, "state": "unknown"}
+    never |= dict.fromkeys(("last_contact_at", "last_contact_seconds", "clock_offset_ms"))
     found = {
         "location": "loc1", "epoch": 1, "seq": 9, "digest": "abcdef", "unreplicated": 2,
         "oldest_unreplicated_seconds": 75, "dead_letters": 0, "parked": 4, "conflicts": 1,

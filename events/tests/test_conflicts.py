@@ -6,6 +6,8 @@ import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
 from uuid import UUID
 
 import pytest
@@ -44,26 +46,27 @@ def unseen_losses(history: History) -> Iterator[tuple[Event, str]]:
 
 
 def unseen_closings(history: History) -> Iterator[tuple[Event, Event, str]]:
-    """Yield (closing, edit, group) whose authors knew of nothing on either side, nor had anyone
-    who edited the group later seen the edit."""
+    """Yield (closing, edit, group) whose authors knew of nothing on either side.
+
+    Nor had anyone who edited the group later seen the edit.
+    """
     by_id = {e.event_id: e for e in history.events}
 
     def knew(author: Event, group: str, other: Event) -> bool:
         in_view = (by_id[uid] for uid in history.in_view[author.event_id])
         return any(group in e.set and e.stamp >= other.stamp for e in in_view)
 
+    def is_replaced(edit: Event, group: str) -> bool:
+        later = (e for e in history.events if group in e.set and e.stamp > edit.stamp)
+        return any(knew(e, group, edit) for e in later)
+
     kept = live(history.events)
-    for c in kept:
-        for closing in CLOSING_GROUPS:
-            if not c.set.get(closing, {}).get("value"):
-                continue
-            for e in kept:
-                for group in e.set.keys() - set(CLOSING_GROUPS):
-                    later = [x for x in history.events if group in x.set and x.stamp > e.stamp]
-                    if e is c or knew(c, group, e) or knew(e, closing, c):
-                        continue
-                    if not any(knew(x, group, e) for x in later):
-                        yield c, e, group
+    closers = [(c, g) for c in kept for g in CLOSING_GROUPS if c.set.get(g, {}).get("value")]
+    edits = [(e, g) for e in kept for g in e.set if g not in CLOSING_GROUPS]
+    for (c, closing), (e, group) in product(closers, edits):
+        is_unseen = e is not c and not knew(c, group, e) and not knew(e, closing, c)
+        if is_unseen and not is_replaced(e, group):
+            yield c, e, group
 
 
 def in_inbox(history: History) -> dict[str, set[UUID]]:
@@ -163,6 +166,19 @@ def test_withdrawn_events_take_no_part() -> None:
     one, other = event(20, {"name": "b"}), event(30, {"name": "c"}, origin="loc2")
     assert not pairs(one, other, event(40, {}, voids=(one.event_id,)))
     assert not pairs(one, other, event(40, {}, voids=(other.event_id,)))
+
+
+def test_bases_that_name_each_other_come_to_an_end() -> None:
+    one, other = event(20, {"name": "b"}), event(30, {"name": "c"}, origin="loc2")
+    circle = [
+        replace(one, base={"name": other.stamp}),
+        replace(other, base={"name": one.stamp}),
+        replace(event(35, {"name": "x"}), base={"name": other.stamp}),
+    ]
+    voiding = event(40, {}, voids=(one.event_id, other.event_id))
+    assert not pairs(*circle, voiding)
+    alone = replace(one, base={"name": one.stamp})
+    assert not pairs(alone, event(25, {"name": "d"}, knowing={"name": alone}), voiding)
 
 
 def test_deleting_what_another_edits() -> None:

@@ -138,6 +138,18 @@ def changed(**given: Any) -> bytes:
         changed(origin=None),
         changed(voids="x"),
         changed(secret={}),
+        changed(ts=-1),
+        changed(ts=10**18),
+        changed(effective=-1),
+        changed(effective=10**18),
+        changed(tx_index=2**31),
+        changed(schema_version=2**31),
+        changed(origin="a\x00"),
+        changed(type="\ud800"),
+        changed(resolves=[{}]),
+        changed(set={"price": {"amount": 0.1}}),
+        changed(set={"price": {"amount": float("nan")}}),
+        b'{"set":' + b"[" * 100_000,
     ],
 )
 @pytest.mark.feature("S03")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ops.bench.environment import bench_database
 from ops.bench.report import Section, write_report
+from sins.collector import collect_rarely
 
 PEOPLE = 20_000
 
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=PEOPLE)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    collect_rarely()  # as every process of a location does
     with tempfile.TemporaryDirectory() as directory, bench_database(Path(directory)) as urls:
         os.environ["DATABASE_URL"], os.environ["DATABASE_OWNER_URL"] = urls.application, urls.owner
         sections = _measure(options.people, options.rounds, options.seed)
@@ -28,10 +30,10 @@ def main() -> None:
 
 
 def _measure(size: int, rounds: int, seed: int) -> list[Section]:
-    import django  # noqa: PLC0415 - the settings need the database's address
+    import django
 
     django.setup()
-    from ops.bench.columns import measure  # noqa: PLC0415
+    from ops.bench.columns import measure
 
     return measure(size, rounds, seed)
 

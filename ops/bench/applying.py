@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from itertools import count
 from uuid import UUID
 
-from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from django.db import connection, transaction
 
 from customers.kinds import ENTITY
@@ -25,9 +24,17 @@ from ops.bench.timing import Variant
 
 BATCH = 1000
 ORIGIN = "loc2"
-_TABLES = ("events_event", "events_eventsecret", "events_eventnumber", "customers_entitydetail")
+# Every row that applying a batch writes, new or changed: by its table, and how to find it.
+_TABLES = {
+    "events_event": "event_id = ANY(%(events)s)",
+    "events_eventsecret": "event_id = ANY(%(events)s)",
+    "events_eventnumber": "event_id = ANY(%(events)s)",
+    "events_subjectkey": "origin = %(origin)s AND subject_uid = ANY(%(entities)s)",
+    "events_entityhead": "entity_uid = ANY(%(entities)s)",
+    "customers_entitydetail": "detail_code = 'phone' AND entity_uid = ANY(%(entities)s)",
+}
+Arrived = tuple[bytes, bytes, bytes]  # raw, ciphertext, wrapped key
 Rows = dict[str, list[tuple[object, ...]]]  # by table
-_wrapping_key = keys._wrapping_key  # the sender's half of the same network
 
 
 class Stream:
@@ -40,7 +47,7 @@ class Stream:
         self._keys: dict[UUID, bytes] = {}
         self._seq, self._chain, _ = cursors.position(ORIGIN, 1, b"\0" * 32)
 
-    def batch(self, size: int) -> tuple[list[tuple[bytes, bytes, bytes]], Advance]:
+    def batch(self, size: int) -> tuple[list[Arrived], Advance]:
         """Return ``size`` events as they arrive (raw, ciphertext, wrapped key), each a phone."""
         uids = [people.uid(self._numbers.pop()) for _ in range(size)]
         known = heads.read(uids)
@@ -50,7 +57,7 @@ class Stream:
             [event] = events_of([draft], {uid: known[uid]}, people.author(ORIGIN))
             key = self._keys.setdefault(uid, os.urandom(32))
             raw, ct = keys.seal(event, ENTITY.clear_groups, key)
-            arrived.append((raw, ct, aes_key_wrap(_wrapping_key(), key)))
+            arrived.append((raw, ct, keys.wrap(key)))
             self._chain = hashlib.sha256(self._chain + hashlib.sha256(raw).digest()).digest()
             numbered.append(Numbered(self._seq + len(numbered) + 1, event.event_id, self._chain))
         advance = Advance(ORIGIN, 1, self._seq, numbered)
@@ -61,7 +68,7 @@ class Stream:
         return {"phone": {"value": next(self._texts)}}
 
 
-def apply(arrived: Sequence[tuple[bytes, bytes, bytes]], advance: Advance | None) -> int:
+def apply(arrived: Sequence[Arrived], advance: Advance | None) -> int:
     """Decode and receive a run of events, as the consumer does."""
     sealed = [Sealed(from_raw(raw), raw, ct, wrapped) for raw, ct, wrapped in arrived]
     return len(receive(sealed, Received(time.time_ns() // 1000, advance)))
@@ -92,27 +99,25 @@ class Batches:
             assert apply(arrived, advance) == 1
         return len(self._single[number])
 
-    def written_all(self) -> list[Rows]:
-        """Return the rows that applying each batch wrote, by table."""
-        return [self._written(arrived_and_advance[1]) for arrived_and_advance in self._batched]
+    def written(self) -> list[Rows]:
+        """Take the rows that each batch wrote out of the copies; return them, by table."""
+        return [self._taken(arrived, advance) for arrived, advance in self._batched]
 
-    def _written(self, advance: Advance) -> Rows:
-        ids = [numbered.event_id for numbered in advance.numbers]
+    def _taken(self, arrived: Sequence[Arrived], advance: Advance) -> Rows:
+        wanted = {
+            "events": [numbered.event_id for numbered in advance.numbers],
+            "entities": [from_raw(raw).entity_uid for raw, _, _ in arrived],
+            "origin": ORIGIN,
+        }
         rows: Rows = {}
         with connection.cursor() as cursor:
-            for table in _TABLES:
-                names = _columns(table)
-                cursor.execute(f"SELECT {names} FROM {table} WHERE event_id = ANY(%s)", [ids])
+            for table, condition in _TABLES.items():
+                cursor.execute(
+                    f"DELETE FROM bench_{table} WHERE {condition} RETURNING {_columns(table)}",
+                    wanted,
+                )
                 rows[table] = cursor.fetchall()
         return rows
-
-
-def forget(rows: Sequence[Rows]) -> None:
-    """Take the applied rows out of the copies, so that COPY can put them in."""
-    ids = [row[0] for written in rows for row in written["events_event"]]
-    with connection.cursor() as cursor:
-        for table in _TABLES:
-            cursor.execute(f"DELETE FROM bench_{table} WHERE event_id = ANY(%s)", [ids])
 
 
 def copy_variant(rows: Sequence[Rows]) -> Variant:

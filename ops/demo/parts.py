@@ -158,7 +158,7 @@ class Broker(Program):
     def __init__(
         self, environment: Callable[[], Mapping[str, str]], address: Path, log: Path
     ) -> None:
-        command = [sys.executable, "-m", "ops.broker", str(address)]
+        command = [sys.executable, "-m", "ops.broker", "--port-file", str(address)]
         super().__init__("broker", None, command, environment, log)
         self._address = address
 

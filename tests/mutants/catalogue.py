@@ -63,8 +63,8 @@ MUTANTS = [
     Mutant(
         "the whole row of the last writer wins",
         "events/fold.py",
-        "        for event in together:\n            state.update(event.set)\n            for group",
-        "        for event in together:\n            state = dict(event.set)\n            for group",
+        "            state.update(event.set)\n            for group",
+        "            state = dict(event.set)\n            for group",
         f"{FOLD}::test_a_row_keeps_the_groups_an_event_does_not_set",
     ),
     Mutant(

@@ -1,0 +1,148 @@
+"""Keeping in contact with one peer: heartbeats, and pulling what this location lacks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import structlog
+from django.conf import settings
+
+from consumers import wire
+from consumers.deliveries import Deliveries
+from consumers.errors import PeerFailed
+from consumers.pull import Peer
+from events import contacts, streams
+from events.chain import Head
+
+HEARTBEAT_SECONDS = 5.0
+# Without a broker that delivers, positions are asked every second between heartbeats.
+POLL_SECONDS = 1.0
+# What a heartbeat shows is most often on its way through Kafka already.
+GRACE_SECONDS = 0.5
+PEER_LOST, PEER_BACK, PULLED = "peer_lost", "peer_back", "events_pulled"
+
+_T = TypeVar("_T")
+
+log = structlog.get_logger("consumers.contact")
+
+
+@dataclass
+class Network:
+    """What the contacts share: who answers, and whether Kafka delivers."""
+
+    deliveries: Deliveries
+    hear: Callable[[Head], None]
+    has_kafka: Callable[[], bool]
+    stop: threading.Event
+    answering: dict[str, bool] = field(default_factory=dict)
+
+
+class Contact:
+    """One peer, asked in a loop in its own thread: one that hangs holds up no other."""
+
+    def __init__(self, peer: Peer, network: Network) -> None:
+        self.wake = threading.Event()
+        self._peer, self._network = peer, network
+        self._is_urgent = False
+        self._heartbeat_at = 0.0
+
+    def poke(self) -> None:
+        """Ask at once: a number is missing."""
+        self._is_urgent = True
+        self.wake.set()
+
+    def step(self) -> bool:
+        """Ask the peer if it is time; pull what it has and this location lacks.
+
+        Returns False: between two steps there is always a pause, unless one is poked.
+        """
+        now = time.monotonic()
+        is_due = now >= self._heartbeat_at
+        is_urgent, self._is_urgent = self._is_urgent, False
+        if self._network.has_kafka() and not (is_due or is_urgent):
+            return False
+        try:
+            heads = self._heartbeat() if is_due else self._positions()
+        except PeerFailed as exc:
+            self._lost(exc.reason)
+            return False
+        if is_due:
+            self._heartbeat_at = now + HEARTBEAT_SECONDS
+        self._back()
+        self._pull_all(heads, is_urgent)
+        return False
+
+    def pause(self) -> float:
+        """Return the seconds until the peer is asked again."""
+        if self._network.has_kafka() and self._network.answering.get(self._peer.location):
+            return max(self._heartbeat_at - time.monotonic(), 0.01)
+        return POLL_SECONDS
+
+    def close(self) -> None:
+        """Close the connections to the peer."""
+        self._peer.close()
+
+    def _heartbeat(self) -> Mapping[str, Mapping[str, Any]]:
+        answer, offset = self._peer.exchange()
+        said = _checked(lambda: wire.said_from_json(answer))
+        contacts.note(self._peer.location, said, offset)
+        self._hear(answer)
+        return said.heads
+
+    def _positions(self) -> Mapping[str, Mapping[str, Any]]:
+        answer = self._peer.positions()
+        heads = _checked(lambda: wire.heads_from_json(answer.get("heads")))
+        contacts.note_heads(self._peer.location, heads)
+        self._hear(answer)
+        return heads
+
+    def _hear(self, answer: Mapping[str, Any]) -> None:
+        head = _checked(lambda: wire.signed_head(answer))
+        if head is not None and head.origin == self._peer.location:
+            self._network.hear(head)
+
+    def _pull_all(self, heads: Mapping[str, Mapping[str, Any]], is_urgent: bool) -> None:
+        for origin, said in heads.items():
+            is_own = origin == self._peer.location
+            # Another's stream is asked for here only while that other does not answer itself.
+            if origin in settings.PEERS and (is_own or not self._network.answering.get(origin)):
+                self._pull(origin, said["epoch"], said["seq"], is_urgent)
+
+    def _pull(self, origin: str, epoch: int, until: int, is_urgent: bool) -> None:
+        here = streams.applied_seq(origin, epoch)
+        if here < until and self._network.has_kafka() and not is_urgent:
+            self._network.stop.wait(GRACE_SECONDS)
+            here = streams.applied_seq(origin, epoch)
+        while here < until and not self._network.stop.is_set():
+            run = self._peer.page(origin, epoch, here)
+            if run is None:
+                return
+            self._network.deliveries.deliver(run)
+            before, here = here, streams.applied_seq(origin, epoch)
+            log.info(PULLED, origin=origin, peer=self._peer.location, seq=here)
+            if here == before:
+                return  # not verified, stopped, or the database is away: the next step asks again
+
+    def _lost(self, reason: str) -> None:
+        if self._network.answering.get(self._peer.location) is not False:
+            log.warning(PEER_LOST, peer=self._peer.location, reason=reason)
+            contacts.note_failure(self._peer.location, reason)
+        self._network.answering[self._peer.location] = False
+        self._heartbeat_at = 0.0  # the first word of a peer that is back is a heartbeat
+
+    def _back(self) -> None:
+        if self._network.answering.get(self._peer.location) is False:
+            log.info(PEER_BACK, peer=self._peer.location)
+        self._network.answering[self._peer.location] = True
+
+
+def _checked(read: Callable[[], _T]) -> _T:
+    """Return what a reader of an answer returns; what it cannot read is the peer's failure."""
+    try:
+        return read()
+    except ValueError as exc:
+        raise PeerFailed("malformed answer") from exc

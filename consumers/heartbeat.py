@@ -1,0 +1,48 @@
+"""What this location says of itself, and what it makes of what others say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from consumers import wire
+from events import contacts, streams
+from events.contacts import Said
+from events.genesis import genesis_version
+from events.registry import kinds
+
+PROTOCOL = 1
+
+
+def positions() -> dict[str, Any]:
+    """Return what is cheap enough to ask every second: positions, and the signed own head."""
+    with connection.cursor() as cursor:
+        own = streams.own_head(cursor, settings.LOCATION_ID)
+    return {
+        "heads": {origin: p.to_json() for origin, p in streams.positions().items()},
+        "head": own.to_json() if own.seq else None,
+    }
+
+
+def own(now: int) -> dict[str, Any]:
+    """Return this location's heartbeat; ``now`` in µs."""
+    found = positions()
+    digest, digest_heads, _ = contacts.own_digest()
+    said = Said(found["heads"], digest, digest_heads, now, _capabilities())
+    return {**wire.said_to_json(said), "head": found["head"]}
+
+
+def _capabilities() -> dict[str, Any]:
+    """Return what this release understands: peers send a new event version only when all do."""
+    return {
+        "protocol": PROTOCOL,
+        "genesis": genesis_version(),
+        "event_types": {t: v for kind in kinds() for t, v in kind.event_types.items()},
+    }
+
+
+def clock_offset_ms(sent: int, received: int, their_clock: int) -> int:
+    """Return by how much a peer's clock is ahead of ours, if the way there took half the time."""
+    return round((their_clock - (sent + received) / 2) / 1000)

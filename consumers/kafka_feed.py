@@ -1,0 +1,127 @@
+"""From records to runs: what Kafka brings, verified, in number order; what it lacks is pulled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+
+from consumers import dead_letters
+from consumers.apply import Applier
+from consumers.dead_letters import DeadLetter
+from consumers.errors import NotVerified
+from consumers.inbox import Inbox
+from consumers.verify import decoded, is_signed
+from events.errors import MissingKey, UndecodableEvent
+from events.kafka import Reader
+from events.records import Record, is_head, read_head, read_item, topic_of
+from events.streams import kafka_offsets
+
+MOST_RECORDS = 500
+WAIT_SECONDS = 0.05
+MOST_EPOCHS = 8  # of one origin that wait at a time
+UNREADABLE, WRONG_HEAD, NOT_SIGNED = "unreadable record", "head not signed", "not as signed"
+
+
+class KafkaFeed:
+    """Reads the topics of all peers; ``poke`` asks for a pull from a location."""
+
+    def __init__(self, bootstrap: str, applier: Applier, poke: Callable[[str], None]) -> None:
+        self._bootstrap, self._applier, self._poke = bootstrap, applier, poke
+        self._origins = {topic_of(origin): origin for origin in settings.PEERS}
+        self._inboxes: dict[tuple[str, int], Inbox] = {}
+        self._reader: Reader | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether Kafka delivers, as far as is known."""
+        return self._reader is not None and self._reader.is_connected
+
+    def step(self) -> bool:
+        """Read what has come, and apply what is whole; return whether there was anything."""
+        if self._reader is None:
+            offsets = kafka_offsets(list(settings.PEERS))
+            topics = {topic_of(origin): offset for origin, offset in offsets.items()}
+            self._reader = Reader(self._bootstrap, topics)
+        records = self._reader.read(MOST_RECORDS, WAIT_SECONDS)
+        for topic, record in records:
+            self._take(self._origins[topic], record)
+        applied = [self._apply(inbox) for inbox in self._inboxes.values()]
+        return bool(records) or any(applied)
+
+    def close(self) -> None:
+        """Close the connection to Kafka; the next step opens another where the cursors stand."""
+        reader, self._reader = self._reader, None
+        self._inboxes.clear()
+        if reader is not None:
+            reader.close()
+
+    def _take(self, origin: str, record: Record) -> None:
+        if is_head(record):
+            self._take_head(origin, record)
+            return
+        try:
+            epoch, item = read_item(record)
+        except ValueError:
+            self._bury(origin, None, None, UNREADABLE, record.value)
+            return
+        inbox = self._inbox(origin, epoch)
+        if inbox is None or item.seq <= self._applier.position(origin, epoch).seq:
+            return
+        try:
+            decoded(item, origin)
+        except (UndecodableEvent, MissingKey) as exc:
+            self._bury(origin, epoch, item.seq, type(exc).__name__, record.value)
+        else:
+            inbox.add(item)
+
+    def _take_head(self, origin: str, record: Record) -> None:
+        try:
+            head = read_head(record)
+        except ValueError:
+            self._bury(origin, None, None, UNREADABLE, record.value)
+            return
+        if head.origin != origin or not is_signed(head):
+            self._bury(origin, None, None, WRONG_HEAD, record.value)
+            return
+        inbox = self._inbox(origin, head.epoch)
+        if inbox is None:
+            return
+        if head.seq <= self._applier.position(origin, head.epoch).seq:
+            self._applier.hear(head)
+        else:
+            inbox.add_head(head, record.offset)
+
+    def _inbox(self, origin: str, epoch: int) -> Inbox | None:
+        known = self._inboxes.get((origin, epoch))
+        if known is None and sum(o == origin for o, _ in self._inboxes) < MOST_EPOCHS:
+            known = self._inboxes[origin, epoch] = Inbox(origin, epoch)
+        return known
+
+    def _apply(self, inbox: Inbox) -> bool:
+        """Apply what of an inbox is whole; ask for what is missing."""
+        has_applied = False
+        position = self._applier.position(inbox.origin, inbox.epoch)
+        while (run := inbox.run(position)) is not None:
+            try:
+                self._applier.apply(run)
+            except NotVerified as exc:
+                wrong = inbox.drop_from(exc.seq)
+                raw = wrong.raw if wrong else run.head.signed_bytes()
+                self._bury(inbox.origin, inbox.epoch, exc.seq, NOT_SIGNED, raw)
+                break
+            before, position = position, self._applier.position(inbox.origin, inbox.epoch)
+            if position == before:
+                break  # stopped
+            has_applied = True
+        if inbox.has_gap(position):
+            self._poke(inbox.origin)
+        return has_applied
+
+    def _bury(
+        self, origin: str, epoch: int | None, seq: int | None, reason: str, raw: bytes
+    ) -> None:
+        """Keep a copy of what is not received, and have its number pulled."""
+        letter = DeadLetter(origin, epoch, seq, dead_letters.KAFKA, reason, raw)
+        dead_letters.keep(letter, self._applier.clock())
+        self._poke(origin)

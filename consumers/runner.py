@@ -1,0 +1,126 @@
+"""The process that brings other locations' events here: one thread applies, others ask peers."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+from django.conf import settings
+
+from consumers import dead_letters
+from consumers.apply import Applier
+from consumers.contact import Contact, Network
+from consumers.dead_letters import DeadLetter
+from consumers.deliveries import Deliveries, Delivery
+from consumers.errors import NotVerified
+from consumers.kafka_feed import KafkaFeed
+from consumers.pull import Peer
+from events import contacts, digest
+from events.chain import Head
+from events.loops import Loop
+from events.streams import positions
+
+IDLE_SECONDS = 0.05
+DIGEST_LOOK_SECONDS = 1.0
+DIGEST_AGE_SECONDS = 3600.0
+# Of all its time, a location spends at most a twentieth on digests.
+DIGEST_REST = 20
+STARTED, NOT_VERIFIED = "consumer_started", "page_not_verified"
+
+log = structlog.get_logger("consumers.runner")
+
+
+def now_us() -> int:
+    """Return µs since 1970."""
+    return time.time_ns() // 1000
+
+
+class Consumer:
+    """Applies whatever Kafka or a peer delivers; there is one in a location."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._applier = Applier(now_us)
+        self._deliveries = Deliveries(stop)
+        self._heads: list[Head] = []  # said by peers; the applying thread compares them
+        self._feed: KafkaFeed | None = None
+        if settings.KAFKA_BOOTSTRAP:
+            self._feed = KafkaFeed(settings.KAFKA_BOOTSTRAP, self._applier, self._poke)
+        network = Network(self._deliveries, self._heads.append, self._has_kafka, stop)
+        self._contacts = {
+            location: Contact(Peer(location, now_us), network) for location in settings.PEERS
+        }
+        self._keeper = DigestKeeper()
+
+    def run(self) -> None:
+        """Run until told to stop."""
+        log.info(STARTED, peers=sorted(self._contacts), has_kafka=self._feed is not None)
+        threads = [
+            Loop(f"contact {name}", one.step, one.pause, self._stop, one.wake).thread()
+            for name, one in self._contacts.items()
+        ]
+        keeper = Loop("digest", self._keeper.step, lambda: DIGEST_LOOK_SECONDS, self._stop)
+        threads.append(keeper.thread())
+        Loop("apply", self.step, lambda: 0.0, self._stop, recover=self._recover).run()
+        for contact in self._contacts.values():
+            contact.wake.set()
+        keeper.wake.set()
+        for thread in threads:
+            thread.join(3)
+        self._recover()
+
+    def step(self) -> bool:
+        """Apply what was pulled, then what Kafka brought; return whether there was anything."""
+        while self._heads:
+            self._applier.hear(self._heads.pop())
+        delivery = self._deliveries.next(0 if self._feed else IDLE_SECONDS)
+        if delivery is not None:
+            self._apply(delivery)
+        has_read = self._feed.step() if self._feed else False
+        return has_read or delivery is not None
+
+    def _apply(self, delivery: Delivery) -> None:
+        run = delivery.run
+        try:
+            self._applier.apply(run)
+        except NotVerified as exc:
+            log.exception(NOT_VERIFIED, origin=run.origin, epoch=run.epoch, seq=exc.seq)
+            raw = next((i.raw for i in run.items if i.seq == exc.seq), run.head.signed_bytes())
+            letter = DeadLetter(
+                run.origin, run.epoch, exc.seq, dead_letters.PULL, NOT_VERIFIED, raw
+            )
+            dead_letters.keep(letter, now_us())
+        finally:
+            delivery.done.set()
+
+    def _poke(self, location: str) -> None:
+        self._contacts[location].poke()
+
+    def _has_kafka(self) -> bool:
+        return self._feed is not None and self._feed.is_connected
+
+    def _recover(self) -> None:
+        if self._feed is not None:
+            self._feed.close()
+
+
+class DigestKeeper:
+    """Takes the state digest when the streams have come to rest, and once an hour."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, list[int]] | None = None
+        self._taken: dict[str, list[int]] | None = None
+        self._taken_at = self._not_before = 0.0
+
+    def step(self) -> bool:
+        """Take the digest if it is time; never busy."""
+        heads, now = digest.comparable(positions()), time.monotonic()
+        is_at_rest, self._seen = heads == self._seen, heads
+        is_old = heads != self._taken or now - self._taken_at > DIGEST_AGE_SECONDS
+        if is_at_rest and is_old and now >= self._not_before:
+            taken = digest.take()
+            contacts.note_digest(taken)
+            self._taken, self._taken_at = taken.heads, time.monotonic()
+            self._not_before = self._taken_at + DIGEST_REST * (self._taken_at - now)
+        return False

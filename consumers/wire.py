@@ -1,0 +1,127 @@
+"""What locations say to each other, as JSON: pages of a stream, heartbeats."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from consumers import dead_letters
+from consumers.verify import Run
+from events.chain import Head, head_from_json
+from events.contacts import Said
+from events.streams import Item, Page
+
+MOST_ORIGINS = 1000
+
+
+def page_to_json(page: Page) -> dict[str, Any]:
+    """Return a page as it is answered."""
+    return {
+        "origin": page.origin,
+        "epoch": page.epoch,
+        "after": page.after,
+        "before": page.before.hex(),
+        "events": [
+            {
+                "seq": item.seq,
+                "raw": _text(item.raw),
+                "ct": item.ct and _text(item.ct),
+                "key": item.wrapped and _text(item.wrapped),
+            }
+            for item in page.items
+        ],
+        "head": page.head.to_json(),
+    }
+
+
+def run_from_json(document: Any, origin: str, epoch: int) -> Run | None:
+    """Return the run that a page holds, ``None`` for an empty one; ``ValueError`` if malformed."""
+    try:
+        if document["head"] is None:
+            return None
+        head = head_from_json(document["head"])
+        items = [
+            Item(int(e["seq"]), _bytes(e["raw"]), b"", e["ct"] and _bytes(e["ct"]),
+                 e["key"] and _bytes(e["key"]))
+            for e in document["events"]
+        ]  # fmt: skip
+        before = bytes.fromhex(document["before"])
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise ValueError("not a page") from exc
+    if (head.origin, head.epoch) != (origin, epoch) or not items:
+        raise ValueError("not the page that was asked for")
+    return Run(origin, epoch, items, head, dead_letters.PULL, before=before)
+
+
+def said_to_json(said: Said) -> dict[str, Any]:
+    """Return a heartbeat as it is sent."""
+    return {
+        "heads": said.heads,
+        "digest": said.digest,
+        "digest_heads": said.digest_heads,
+        "clock": said.clock,
+        "capabilities": said.capabilities,
+    }
+
+
+def said_from_json(document: Any) -> Said:
+    """Return a heartbeat, every field checked; ``ValueError`` if it is none."""
+    try:
+        digest_heads = document["digest_heads"]
+        for numbers in digest_heads.values():
+            _ = [_number(n) for n in numbers]
+        said = Said(
+            heads_from_json(document["heads"]),
+            _short(document["digest"]),
+            {str(origin): list(numbers) for origin, numbers in digest_heads.items()},
+            _number(document["clock"]),
+            dict(document["capabilities"]),
+        )
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise ValueError("not a heartbeat") from exc
+    return said
+
+
+def heads_from_json(document: Any) -> dict[str, dict[str, Any]]:
+    """Return ``{origin: {epoch, seq, chain}}``; ``ValueError`` if it is none."""
+    try:
+        found = {
+            _short(origin): {
+                "epoch": _number(said["epoch"]),
+                "seq": _number(said["seq"]),
+                "chain": bytes.fromhex(said["chain"]).hex(),
+            }
+            for origin, said in document.items()
+        }
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise ValueError("not positions") from exc
+    if len(found) > MOST_ORIGINS:
+        raise ValueError("too many origins")
+    return found
+
+
+def signed_head(document: Mapping[str, Any]) -> Head | None:
+    """Return the signed head that comes with positions; ``None`` from an empty stream."""
+    found = document.get("head")
+    return None if found is None else head_from_json(found)
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError("not a number")
+    return value
+
+
+def _short(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > 64 or "\x00" in value:
+        raise ValueError("not a short text")
+    return value
+
+
+def _text(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

@@ -1,0 +1,104 @@
+"""A customer as JSON: flat for those who know the fields, by detail for those who know the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from customers.kinds import DETAIL_TYPES
+from customers.queries import Change, Customer, DetailVersion, HistoryLine
+from customers.search import FieldScore, Hit
+
+
+def flat(customer: Customer) -> dict[str, Any]:
+    """Return the flat form: each known field, null where nothing is recorded."""
+    values = customer.values
+    return {
+        "entity_uid": str(customer.entity_uid),
+        "entity_type": customer.entity_type,
+        "display_name": customer.display_name,
+        **{code: values.get(code) for code in DETAIL_TYPES},
+        **_life(customer),
+    }
+
+
+def detailed(customer: Customer) -> dict[str, Any]:
+    """Return the form of the model: a list of details, each with since when and where from."""
+    return {
+        "entity_uid": str(customer.entity_uid),
+        "entity_type": customer.entity_type,
+        "display_name": customer.display_name,
+        "details": details(customer.details),
+        **_life(customer),
+    }
+
+
+def details(versions: Mapping[str, DetailVersion]) -> list[dict[str, Any]]:
+    """Return details in the order of their codes."""
+    return [
+        {
+            "detail_code": code,
+            "value": dict(version.value),
+            "valid_from": moment(version.valid_from),
+            "valid_to": moment(version.valid_to),
+            "origin": version.origin,
+            "actor": _uid(version.actor),
+        }
+        for code, version in sorted(versions.items())
+    ]
+
+
+def history_line(line: HistoryLine) -> dict[str, Any]:
+    """Return one version, in the promised words."""
+    return {
+        "detail_code": line.detail_code,
+        "value": dict(line.value),
+        "valid_from": moment(line.valid_from),
+        "valid_to": moment(line.valid_to),
+        "origin": line.origin,
+        "actor": _uid(line.actor),
+    }
+
+
+def hit(found: Hit) -> dict[str, Any]:
+    """Return a search hit: the flat customer, its score, and why."""
+    return {
+        **flat(found.customer),
+        "score": round(found.score, 1),
+        "fields": [_field_score(field) for field in found.fields],
+    }
+
+
+def change(one: Change) -> dict[str, Any]:
+    """Return what differs in one field between two moments."""
+    return {"detail_code": one.detail_code, "before": one.before, "after": one.after}
+
+
+def moment(instant: datetime | None) -> str | None:
+    """Return an instant in UTC, to the µs, always in the same form; None stays None."""
+    if instant is None:
+        return None
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _life(customer: Customer) -> dict[str, Any]:
+    return {
+        "created_at": moment(customer.created_at),
+        "updated_at": moment(customer.updated_at),
+        "is_deleted": customer.is_deleted,
+    }
+
+
+def _field_score(field: FieldScore) -> dict[str, Any]:
+    return {
+        "field": field.code,
+        "asked": field.asked,
+        "listed": field.listed,
+        "score": round(field.score, 1),
+        "note": str(field.note),
+    }
+
+
+def _uid(uid: object) -> str | None:
+    return None if uid is None else str(uid)

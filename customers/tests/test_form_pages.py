@@ -1,0 +1,266 @@
+"""Entering, changing, closing and opening a customer on the pages."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from django.test import Client
+
+from accounts.models import Member
+from customers import queries
+from customers.commands import When
+from customers.tests.browsing import HTMX, address, change, close, enter, hidden, page_text, sign_in
+from events.models import Event
+from events.stamp import to_micros
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def agent(client: Client) -> Member:
+    """An agent who is signed in with ``client``."""
+    return sign_in(client, "agent")
+
+
+@pytest.fixture
+def provider(client: Client) -> Member:
+    """A provider who is signed in with ``client``."""
+    return sign_in(client, "provider")
+
+
+# ---- entering ----
+
+
+@pytest.mark.feature("C01", "C02")
+def test_a_customer_is_entered_and_shown_with_its_source(client: Client, agent: Member) -> None:
+    form = client.get("/customers/new")
+    uid = UUID(hidden(form, "uid"))
+    data = {"uid": uid, "entity_type": "PERSON", "surname": " Ray ", "dob": "1980-01-31"}
+    response = client.post("/customers/new", data, follow=True)
+    assert response.redirect_chain == [(address("record", uid), 302)]
+    text = page_text(response)
+    assert "Ray" in text
+    assert "1980-01-31" in text
+    assert "Ann agent" in text
+    assert queries.get(uid).values == {"surname": "Ray", "dob": "1980-01-31"}
+
+
+@pytest.mark.feature("C02")
+def test_a_form_sent_twice_enters_one_customer(client: Client, agent: Member) -> None:
+    data = {"uid": hidden(client.get("/customers/new"), "uid"), "surname": "Ray"}
+    first, second = client.post("/customers/new", data), client.post("/customers/new", data)
+    assert first["Location"] == second["Location"]
+    assert Event.objects.filter(type="customers.entity_created").count() == 1
+    other = client.post("/customers/new", {**data, "surname": "May"})
+    assert other.status_code == 422
+    assert "saved before" in page_text(other)
+
+
+@pytest.mark.feature("W03")
+def test_searched_words_are_put_into_the_new_form(client: Client, agent: Member) -> None:
+    text = page_text(client.get("/customers/new", {"q": "Maria Kowalska C01X00"}))
+    for name, value in (("surname", "Kowalska"), ("name", "Maria"), ("document_number", "C01X00")):
+        assert re.search(rf'name="{name}" value="{value}"', text)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("email", "nowhere", "Expected an e-mail address."),
+        ("dob", "1980-02-30", "Expected a date as YYYY-MM-DD."),
+        ("surname", "x" * 301, "at most 300"),
+        ("surname", "a\x00b", "Null characters"),
+        ("owner", "not-a-member", "Expected the uid of a member."),
+        ("effective", "yesterday", "Enter a date and time"),
+        ("effective", "2999-01-01T00:00", "not in the future."),
+        ("entity_type", "ROBOT", "not one of the available choices"),
+    ],
+)
+@pytest.mark.feature("W03")
+def test_a_wrong_value_is_told_by_its_field(
+    client: Client, agent: Member, field: str, value: str, said: str
+) -> None:
+    data = {"uid": hidden(client.get("/customers/new"), "uid"), "name": "Mo", field: value}
+    response = client.post("/customers/new", data)
+    text = page_text(response)
+    assert response.status_code == 422
+    assert said in text
+    assert 'role="alert"' in text
+    if field != "entity_type":
+        assert f'aria-describedby="wrong-{field}"' in text
+        assert f'id="wrong-{field}"' in text
+    assert not Event.objects.filter(type="customers.entity_created").exists()
+
+
+@pytest.mark.feature("C01")
+def test_a_form_without_any_value_is_refused(client: Client, agent: Member) -> None:
+    response = client.post("/customers/new", {"uid": "nonsense", "entity_type": "PERSON"})
+    assert response.status_code == 422
+    assert "at least one value" in page_text(response)
+
+
+@pytest.mark.feature("W03")
+def test_htmx_gets_the_wrong_form_alone_and_is_led_on_when_it_is_right(
+    client: Client, agent: Member
+) -> None:
+    uid = hidden(client.get("/customers/new"), "uid")
+    wrong = client.post("/customers/new", {"uid": uid, "email": "x"}, headers=HTMX)
+    assert page_text(wrong).lstrip().startswith("<form")
+    right = client.post("/customers/new", {"uid": uid, "email": "x@y.z"}, headers=HTMX)
+    assert right["HX-Redirect"] == address("record", UUID(uid))
+
+
+@pytest.mark.feature("T09")
+def test_a_change_may_take_effect_before_it_is_recorded(client: Client, agent: Member) -> None:
+    uid = enter(surname="Ray", when=When(effective=to_micros(datetime(2020, 1, 1, tzinfo=UTC))))
+    form = client.get(address("edit", uid))
+    data = {"sealed": hidden(form, "sealed"), "surname": "May", "effective": "2021-06-01T12:00"}
+    assert client.post(address("edit", uid), data).status_code == 302
+    before = page_text(client.get(address("record", uid), {"as_of": "2021-05-31"}))
+    after = page_text(client.get(address("record", uid), {"as_of": "2021-06-01"}))
+    assert "<h1>Ray</h1>" in before
+    assert "<h1>May</h1>" in after
+
+
+# ---- changing ----
+
+
+def _open_form(client: Client, uid: UUID, **changes: str) -> dict[str, str]:
+    """Return what the edit form would send, as it is open now."""
+    sealed = hidden(client.get(address("edit", uid)), "sealed")
+    return {"sealed": sealed, **queries.get(uid).values, **changes}
+
+
+@pytest.mark.feature("C02")
+def test_only_what_was_changed_is_recorded(client: Client, agent: Member) -> None:
+    uid = enter(surname="Ray", name="Mo", phone="1")
+    data = _open_form(client, uid, phone="2", name="", reason="Asked")
+    response = client.post(address("edit", uid), data)
+    assert response["Location"] == address("record", uid)
+    customer = queries.get(uid)
+    assert customer.values == {"surname": "Ray", "phone": "2"}
+    assert customer.details["surname"].actor is None
+    assert customer.details["phone"].actor == agent.uid
+
+
+@pytest.mark.feature("T03")
+def test_saving_what_is_so_already_records_nothing(client: Client, agent: Member) -> None:
+    uid = enter(surname="Ray")
+    data = _open_form(client, uid)
+    response = client.post(address("edit", uid), data, follow=True)
+    assert "Nothing was different." in page_text(response)
+    assert Event.objects.filter(entity_uid=uid).count() == 1
+
+
+@pytest.mark.feature("T03")
+def test_a_browsers_line_ends_are_no_change(client: Client, agent: Member) -> None:
+    uid = enter(surname="Ray", notes="one\ntwo")
+    data = _open_form(client, uid, notes="one\r\ntwo")
+    assert "Nothing was different." in page_text(
+        client.post(address("edit", uid), data, follow=True)
+    )
+
+
+@pytest.mark.feature("A06", "W03")
+def test_a_stale_form_shows_both_values_and_keeps_what_was_typed(
+    client: Client, agent: Member
+) -> None:
+    uid = enter(surname="Ray", phone="1")
+    data = _open_form(client, uid, phone="mine", company="also mine")
+    change(uid, "loc2", phone="theirs")
+    response = client.post(address("edit", uid), data)
+    text = page_text(response)
+    assert response.status_code == 412
+    assert "<strong>mine</strong>" in text
+    assert "<strong>theirs</strong>" in text
+    assert 'value="also mine"' in text
+    assert queries.get(uid).values["phone"] == "theirs"
+
+
+@pytest.mark.parametrize(("take", "phone"), [("mine", "mine"), ("current", "theirs")])
+@pytest.mark.feature("A06", "W03")
+def test_who_was_shown_both_values_chooses(
+    client: Client, agent: Member, take: str, phone: str
+) -> None:
+    uid = enter(surname="Ray", phone="1")
+    data = _open_form(client, uid, phone="mine", company="kept")
+    change(uid, "loc2", phone="theirs")
+    stale = client.post(address("edit", uid), data)
+    again = {**data, "sealed": hidden(stale, "sealed"), "take_phone": take}
+    assert client.post(address("edit", uid), again).status_code == 302
+    assert queries.get(uid).values == {"surname": "Ray", "phone": phone, "company": "kept"}
+
+
+@pytest.mark.feature("A06")
+def test_different_fields_changed_by_two_agents_both_stand(client: Client, agent: Member) -> None:
+    uid = enter(surname="Ray", phone="1")
+    data = _open_form(client, uid, phone="2")
+    change(uid, "loc2", surname="May")
+    assert client.post(address("edit", uid), data).status_code == 302
+    assert queries.get(uid).values == {"surname": "May", "phone": "2"}
+
+
+@pytest.mark.feature("A06")
+def test_a_seal_that_was_altered_or_is_anothers_is_refused(client: Client, agent: Member) -> None:
+    uid, other = enter(surname="Ray"), enter(surname="May")
+    for sealed in ("nonsense", "", _open_form(client, other)["sealed"]):
+        response = client.post(address("edit", uid), {"sealed": sealed, "surname": "Changed"})
+        assert response.status_code == 422
+        assert "Changed" in page_text(response)
+    assert queries.get(uid).values == {"surname": "Ray"}
+
+
+@pytest.mark.feature("A06")
+def test_a_form_about_a_record_closed_meanwhile_saves_nothing(
+    client: Client, agent: Member
+) -> None:
+    uid = enter(surname="Ray")
+    data = _open_form(client, uid, surname="May")
+    close(uid)
+    response = client.post(address("edit", uid), data, follow=True)
+    assert "closed" in page_text(response)
+    assert Event.objects.filter(entity_uid=uid).count() == 2
+
+
+# ---- closing and opening ----
+
+
+@pytest.mark.feature("C02")
+def test_deleting_asks_first_and_a_provider_undoes_it(client: Client, provider: Member) -> None:
+    uid = enter(surname="Ray")
+    ask = client.get(address("delete", uid))
+    assert "Ray" in page_text(ask)
+    assert not queries.get(uid).is_deleted
+    client.post(address("delete", uid), {"sealed": hidden(ask, "sealed"), "reason": "Twice"})
+    assert queries.get(uid).is_deleted
+    assert "Ray" not in page_text(client.get("/customers/"))
+    assert "Ray" in page_text(client.get("/customers/?state=closed"))
+    closed = page_text(client.get(address("record", uid)))
+    assert "This record is closed" in closed
+    client.post(address("restore", uid))
+    assert queries.get(uid).values == {"surname": "Ray"}
+    assert "opened again" in page_text(client.get(address("record", uid)))
+
+
+@pytest.mark.feature("C02")
+def test_an_agent_neither_restores_nor_lists_the_closed(client: Client, agent: Member) -> None:
+    uid = enter(surname="Ray")
+    close(uid)
+    assert client.post(address("restore", uid)).status_code == 403
+    assert address("restore", uid) not in page_text(client.get(address("record", uid)))
+    assert "Ray" not in page_text(client.get("/customers/?state=closed"))
+    assert client.get(address("edit", uid))["Location"] == address("record", uid)
+
+
+@pytest.mark.feature("A06")
+def test_deleting_what_changed_meanwhile_asks_again(client: Client, agent: Member) -> None:
+    uid = enter(surname="Ray")
+    sealed = hidden(client.get(address("delete", uid)), "sealed")
+    change(uid, surname="May")
+    response = client.post(address("delete", uid), {"sealed": sealed})
+    assert response.status_code == 412
+    assert "May" in page_text(response)
+    assert not queries.get(uid).is_deleted
