@@ -6,10 +6,13 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Member
+from cockpit.audit import place_of
 from customers.forms import MomentField
+from events.audit import OPERATIONS, Place
 
 _INPUT = {"class": "input", "autocomplete": "off"}
 
@@ -35,9 +38,13 @@ class AuditForm(forms.Form):
     end = MomentField(
         required=False, label=_("To"), widget=forms.TextInput(attrs={**_INPUT, "type": "date"})
     )
-    page = forms.IntegerField(
-        required=False, min_value=1, max_value=1_000_000, widget=forms.HiddenInput
+    operation = forms.ChoiceField(
+        required=False,
+        label=_("What"),
+        choices=[("", _("Any")), *((name, name) for name in OPERATIONS)],
+        widget=forms.Select(attrs={"class": "select"}),
     )
+    after = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,6 +57,18 @@ class AuditForm(forms.Form):
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)
             field.choices = [("", _("Any")), *choices]
+
+        for name in self.errors if self.is_bound else ():
+            attrs = self.fields[name].widget.attrs if name in self.fields else {}
+            attrs.update({"aria-invalid": "true", "aria-describedby": f"wrong-{name}"})
+
+    def clean_after(self) -> Place | None:
+        """Return where the page before ended."""
+        text = self.cleaned_data["after"]
+        try:
+            return place_of(text) if text else None
+        except ValueError as exc:
+            raise ValidationError(_("This is no page of the log.")) from exc
 
     def clean(self) -> dict[str, Any]:
         """Refuse a period that ends before it starts."""

@@ -49,9 +49,7 @@ def audit_page(request: HttpRequest) -> HttpResponse:
     is_valid = form.is_valid()
     context: dict[str, Any] = {"form": form}
     if is_valid:
-        context |= audit.page_of(form.cleaned_data)
-        if context["older"]:
-            context["next_query"] = audit.query_of(request.GET.dict(), context["older"])
+        context |= audit.page_of(form.cleaned_data, request.GET.dict())
     return render(request, "cockpit/audit.html", context, status=200 if is_valid else 400)
 
 

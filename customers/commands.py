@@ -95,6 +95,7 @@ def change_customer(
     values: Values,
     author: Author,
     *,
+    entity_type: str | None = None,
     display_name: str | None = None,
     basis: Basis = NO_BASIS,
     when: When = NOW,
@@ -105,6 +106,8 @@ def change_customer(
     what the author sets since they read it.
     """
     groups = details.groups_of(values) | _naming(display_name)
+    if entity_type is not None:
+        groups["type"] = {"value": details.checked_type(entity_type)}
     return _record(entity_uid, "customers.details_changed", groups, author, basis, when)
 
 
@@ -226,7 +229,7 @@ def _said_before(uid: UUID, wanted: Mapping[str, Fields]) -> bool:
     current = {
         group: fields
         for group, fields in heads.read([uid])[uid].memo.state.items()
-        if group != "deleted" and fields["value"] is not None
+        if group != "deleted" and fields.get("value") is not None
     }
     if current == wanted:
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet
 from customers.kinds import ENTITY
 from customers.models import Entity, EntityDetail
 from events import heads, log
+from events.envelope import Event as LoggedEvent
 from events.errors import Unknown
 from events.fold import Version, fold
 from events.heads import Head, etag
@@ -51,9 +52,7 @@ class Customer:
     @property
     def values(self) -> dict[str, Any]:
         """The plain value of each detail that has one."""
-        return {
-            code: version.value.get("value") for code, version in self.details.items()
-        }
+        return {code: version.value.get("value") for code, version in self.details.items()}
 
     @property
     def etag(self) -> str:
@@ -90,10 +89,7 @@ def customers(uids: Iterable[UUID]) -> list[Customer]:
         for uid, head in heads.read(wanted).items()
         if head.kind_name == ENTITY.name and (head.exists or head.parked_reason)
     }
-    rows = {
-        row.entity_uid: row
-        for row in Entity.objects.filter(_at(None), entity_uid__in=known)
-    }
+    rows = {row.entity_uid: row for row in Entity.objects.filter(_at(None), entity_uid__in=known)}
     detail_rows = _details(known, _at(None))
     return [
         _customer(known[uid], rows.get(uid), detail_rows.get(uid, {}))
@@ -106,9 +102,7 @@ def present(order: str = "name") -> QuerySet[Entity]:
     """Return the current entity rows of customers that are not merged away, in ``order``."""
     rows = Entity.objects.filter(valid_to__isnull=True, merged_into__isnull=True)
     by_name = ("display_name", "entity_uid")
-    return rows.order_by(
-        *(by_name if order == "name" else ("-valid_from", "entity_uid"))
-    )
+    return rows.order_by(*(by_name if order == "name" else ("-valid_from", "entity_uid")))
 
 
 def deleted_uids() -> list[UUID]:
@@ -140,12 +134,8 @@ def customer_as_of(
         raise Unknown(entity_uid)
     events = log.load([entity_uid], known_at)[entity_uid]
     at = None if instant is None else to_micros(instant)
-    shown = [
-        version
-        for version in fold(events, ENTITY.rows).versions
-        if _covers(version, at)
-    ]
-    by_id = {event.event_id: event for event in events}
+    shown = [version for version in fold(events, ENTITY.rows).versions if _covers(version, at)]
+    authors = {event.event_id: event for event in events}
     entity = [version for version in shown if version.key.table == "entity"]
     if not entity:
         return None
@@ -158,17 +148,23 @@ def customer_as_of(
         created_at=to_datetime(min(event.ts for event in events)),
         updated_at=to_datetime(max(event.ts for event in events)),
         details={
-            version.key.code: DetailVersion(
-                version.values["value"],
-                to_datetime(version.valid_from),
-                None if version.valid_to is None else to_datetime(version.valid_to),
-                by_id[version.event_id].origin,
-                by_id[version.event_id].actor,
-                version.event_id,
-            )
+            version.key.code: _said(version, authors)
             for version in shown
             if version.key.table == "detail"
         },
+    )
+
+
+def _said(version: Version, authors: Mapping[UUID, LoggedEvent]) -> DetailVersion:
+    assert version.event_id is not None  # a fold of all events knows who opened each version
+    author = authors[version.event_id]
+    return DetailVersion(
+        version.values["value"],
+        to_datetime(version.valid_from),
+        None if version.valid_to is None else to_datetime(version.valid_to),
+        author.origin,
+        author.actor,
+        author.event_id,
     )
 
 
@@ -178,10 +174,7 @@ def history(entity_uid: UUID) -> list[HistoryLine]:
     if head is None or head.kind_name != ENTITY.name:
         raise Unknown(entity_uid)
     rows = [
-        *(
-            (row, None, _narrow(row))
-            for row in Entity.objects.filter(entity_uid=entity_uid)
-        ),
+        *((row, None, narrow(row)) for row in Entity.objects.filter(entity_uid=entity_uid)),
         *(
             (row, row.detail_code, row.value)
             for row in EntityDetail.objects.filter(entity_uid=entity_uid)
@@ -202,7 +195,8 @@ def history(entity_uid: UUID) -> list[HistoryLine]:
     return sorted(lines, key=lambda line: (line.valid_from, line.detail_code or ""))
 
 
-def _narrow(row: Entity) -> dict[str, Any]:
+def narrow(row: Entity) -> dict[str, Any]:
+    """Return the columns of the entity row as a value."""
     return {
         "entity_type": row.entity_type,
         "display_name": row.display_name,
@@ -210,9 +204,7 @@ def _narrow(row: Entity) -> dict[str, Any]:
     }
 
 
-def _customer(
-    head: Head, row: Entity | None, detail_rows: Mapping[str, DetailVersion]
-) -> Customer:
+def _customer(head: Head, row: Entity | None, detail_rows: Mapping[str, DetailVersion]) -> Customer:
     memo = head.memo
     state_type = memo.state.get("type", {}).get("value") or "PERSON"
     return Customer(
@@ -251,9 +243,7 @@ def _details(uids: Iterable[UUID], at: Q) -> dict[UUID, dict[str, DetailVersion]
     return found
 
 
-def details_as_of(
-    uids: Iterable[UUID], instant: datetime
-) -> dict[UUID, dict[str, DetailVersion]]:
+def details_as_of(uids: Iterable[UUID], instant: datetime) -> dict[UUID, dict[str, DetailVersion]]:
     """Return the details that were valid at ``instant``, by entity and code."""
     return _details(uids, _at(instant))
 
@@ -269,53 +259,10 @@ def _authors(event_ids: Iterable[UUID]) -> dict[UUID, tuple[str, UUID | None]]:
 def _at(instant: datetime | None) -> Q:
     if instant is None:
         return Q(valid_to__isnull=True)
-    return Q(valid_from__lte=instant) & (
-        Q(valid_to__isnull=True) | Q(valid_to__gt=instant)
-    )
+    return Q(valid_from__lte=instant) & (Q(valid_to__isnull=True) | Q(valid_to__gt=instant))
 
 
 def _covers(version: Version, at: int | None) -> bool:
     if at is None:
         return version.valid_to is None
-    return version.valid_from <= at and (
-        version.valid_to is None or version.valid_to > at
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A field of an entity before and after a period; None where there was no value."""
-
-    entity_uid: UUID
-    detail_code: str | None
-    before: Mapping[str, Any] | None
-    after: Mapping[str, Any] | None
-
-
-def diff(
-    start: datetime, end: datetime, entity_uid: UUID | None = None
-) -> Sequence[Change]:
-    """Return what differs between two moments, by entity and field."""
-    changes: list[Change] = []
-    for model, code_of, value_of in (
-        (Entity, lambda row: None, _narrow),
-        (EntityDetail, lambda row: row.detail_code, lambda row: row.value),
-    ):
-        moved = Q(valid_from__gt=start, valid_from__lte=end) | Q(
-            valid_to__gt=start, valid_to__lte=end
-        )
-        rows = model.objects.filter(moved)  # type: ignore[attr-defined]
-        if entity_uid is not None:
-            rows = rows.filter(entity_uid=entity_uid)
-        sides: dict[tuple[UUID, str | None], list[Any]] = {}
-        for row in rows:
-            side = sides.setdefault((row.entity_uid, code_of(row)), [None, None])  # type: ignore[no-untyped-call]
-            for index, at in enumerate((start, end)):
-                if row.valid_from <= at and (row.valid_to is None or row.valid_to > at):
-                    side[index] = value_of(row)  # type: ignore[operator]
-        changes += [
-            Change(uid, code, before, after)
-            for (uid, code), (before, after) in sides.items()
-            if before != after
-        ]
-    return sorted(changes, key=lambda c: (c.entity_uid, c.detail_code or ""))
+    return version.valid_from <= at and (version.valid_to is None or version.valid_to > at)

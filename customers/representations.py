@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from customers.kinds import DETAIL_TYPES
-from customers.queries import Change, Customer, DetailVersion, HistoryLine
+from customers.differences import Change
+from customers.queries import Customer, DetailVersion, HistoryLine
 from customers.search import FieldScore, Hit
 
 

@@ -103,7 +103,7 @@ def explain(found: Iterable[Moment], lines: Iterable[Line]) -> None:
     for moment in found:
         if moment.event_id is None:
             for line in lines:
-                if line.effective_at == moment.at and line.action == DELETE:
+                if line.effective == moment.at and line.operation == DELETE:
                     moment.event_id, moment.origin = line.event_id, line.origin
                     moment.actor = line.actor
                     break

@@ -27,12 +27,12 @@ from customers.queries import Customer
 from customers.responses import get_or_404, render_part
 from customers.search import search
 from events import audit
-from events.audit import Filters
+from events.audit import Filter
 from events.errors import InvalidValue, Parked, Stale, Unknown
 
 PAGE_SIZE = 50
 EXACT_HIT_LIMIT = 100
-HISTORY_LIMIT = 500  # events of one record that the timeline asks the audit log about
+HISTORY_LIMIT = 500  # audit lines of one record that the timeline asks for
 
 
 def _is_provider(request: HttpRequest) -> bool:
@@ -108,7 +108,7 @@ def customer_record(request: HttpRequest, entity_uid: UUID) -> HttpResponse:
     if as_of or known_at:
         shown = queries.customer_as_of(entity_uid, as_of, known_at)
     moments = timeline.moments(queries.history(entity_uid))
-    timeline.explain(moments, audit.lines(Filters(entity_uid=entity_uid), limit=HISTORY_LIMIT))
+    timeline.explain(moments, audit.page(Filter(entity_uid=entity_uid), HISTORY_LIMIT)[0])
     context = {
         "customer": customer,
         "shown": shown,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from django.db.models import Model
@@ -18,8 +19,8 @@ from events.registry import Kind, kinds
 def assert_replay_is_live() -> None:
     """Fold every entity anew and compare versions, memos, conflicts and derived rows."""
     by_kind: dict[str, list[UUID]] = defaultdict(list)
-    for uid, kind in EntityHead.objects.values_list("entity_uid", "kind"):
-        by_kind[kind].append(uid)
+    for uid, name in EntityHead.objects.values_list("entity_uid", "kind"):
+        by_kind[name].append(uid)
     for kind in kinds():
         _compare(kind, by_kind[kind.name])
 
@@ -39,7 +40,7 @@ def _compare(kind: Kind, uids: list[UUID]) -> None:
     for label, model in kind.tables.items():
         want = {place: (place[0], version) for place, version in wanted[label].items()}
         difference = projection.difference(projection.present(model, uids), want)
-        assert not (difference.gone or difference.ended or difference.new), label
+        assert (difference.gone, difference.ended, difference.new) == ([], [], []), label
     columns = ("entity_uid", "item_id", "group", "earlier", "later", "resolved_by")
     assert set(Conflict.objects.filter(entity_uid__in=uids).values_list(*columns)) == items
     for derived in kind.derived:
@@ -49,7 +50,7 @@ def _compare(kind: Kind, uids: list[UUID]) -> None:
         })  # fmt: skip
 
 
-def _compare_derived(model: type[Model], wanted: dict[UUID, list[dict[str, object]]]) -> None:
+def _compare_derived(model: type[Model], wanted: Mapping[UUID, Sequence[object]]) -> None:
     names = [c.column for c in model._meta.concrete_fields if c.column and c.column != "entity_uid"]
     stored: dict[UUID, list[dict[str, object]]] = {uid: [] for uid in wanted}
     for row in model._default_manager.filter(entity_uid__in=list(wanted)):

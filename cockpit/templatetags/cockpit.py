@@ -121,7 +121,7 @@ def local_input(instant: datetime | None) -> str:
     """Return an instant as a date-time field takes it."""
     if instant is None:
         return ""
-    return timezone.localtime(instant, settings.DISPLAY_TIME_ZONE).strftime("%Y-%m-%dT%H:%M")
+    return timezone.localtime(instant, settings.DISPLAY_TIME_ZONE).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 @register.filter

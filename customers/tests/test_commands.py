@@ -10,6 +10,7 @@ import pytest
 
 from customers import commands, queries
 from customers.commands import Basis, When
+from customers.differences import diff
 from customers.models import Entity, EntityDetail, SearchKey
 from events import log
 from events.errors import AlreadyExists, InvalidValue, Stale, Unknown
@@ -219,10 +220,10 @@ class TestDelete:
         commands.change_customer(ana, {"surname": "Novak"}, author())
         middle = queries.get(ana).updated_at
         assert middle is not None
-        changes = {change.detail_code: change for change in queries.diff(start, middle)}
+        changes = {change.detail_code: change for change in diff(start, middle)}
         assert changes["surname"].before == {"value": "Kovač"}
         assert changes["surname"].after == {"value": "Novak"}
         commands.delete_customer(ana, author())
         end = queries.get(ana).updated_at
         assert end is not None
-        assert {c.detail_code for c in queries.diff(middle, end)} == {None, "surname", "name"}
+        assert {c.detail_code for c in diff(middle, end)} == {None, "surname", "name"}

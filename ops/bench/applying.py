@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Sequence
 from itertools import count
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -51,7 +52,8 @@ class Stream:
         """Return ``size`` events as they arrive (raw, ciphertext, wrapped key), each a phone."""
         uids = [people.uid(self._numbers.pop()) for _ in range(size)]
         known = heads.read(uids)
-        arrived, numbered = [], []
+        arrived: list[Arrived] = []
+        numbered: list[Numbered] = []
         for uid in uids:
             draft = Draft(uid, "customers.details_changed", self._phone(), ENTITY)
             [event] = events_of([draft], {uid: known[uid]}, people.author(ORIGIN))
@@ -104,7 +106,7 @@ class Batches:
         return [self._taken(arrived, advance) for arrived, advance in self._batched]
 
     def _taken(self, arrived: Sequence[Arrived], advance: Advance) -> Rows:
-        wanted = {
+        wanted: dict[str, Any] = {
             "events": [numbered.event_id for numbered in advance.numbers],
             "entities": [from_raw(raw).entity_uid for raw, _, _ in arrived],
             "origin": ORIGIN,

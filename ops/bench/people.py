@@ -33,7 +33,10 @@ _SYLLABLES = [
 def values(n: int) -> dict[str, str]:
     """Return all nine details of person ``n``."""
     rng = random.Random(n)
-    word = lambda: "".join(rng.choices(_SYLLABLES, k=3)).title()  # noqa: E731
+
+    def word() -> str:
+        return "".join(rng.choices(_SYLLABLES, k=3)).title()
+
     return {
         "surname": word(),
         "name": word(),

@@ -36,7 +36,8 @@ class Section:
 _HEAD = """# Performance
 
 Written by `make bench`. Ratios within one run count; absolute times are this machine's.
-Each figure is the median of {rounds} shuffled rounds after one to warm up, `[least..most]` beside it.
+Each figure is the median of {rounds} shuffled rounds, `[least..most]` beside it; one round more,
+to warm up, is not counted.
 
 Date {date} · {machine} · PostgreSQL with fsync on · {people:,} customers of 9 details · seed {seed}
 

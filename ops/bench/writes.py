@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.forms.models import model_to_dict
@@ -14,7 +15,7 @@ from customers import commands
 from customers.models import EntityDetail
 from events import guard, projection, sql
 from events.fold import RowKey, Version
-from events.stamp import uuid7
+from events.stamp import to_micros, uuid7
 from ops.bench import people
 from ops.bench.rivals.models import OutboxRow, PgPerson, PlainPerson, SimplePerson
 from ops.bench.timing import Variant
@@ -25,7 +26,7 @@ A_TRANSACTION = 100  # statements in one transaction for (a); (b) commits each
 def enter_rivals(numbers: list[int]) -> None:
     """Enter the same people in the tables of all rivals."""
     for model in (PlainPerson, SimplePerson, PgPerson):
-        model.objects.bulk_create(
+        model._default_manager.bulk_create(
             [model(uid=people.uid(n), display_name=str(n), **people.values(n)) for n in numbers],
             batch_size=500,
         )
@@ -48,7 +49,7 @@ def projection_variants(numbers: list[int]) -> dict[str, Variant]:
     def versioned(_: int) -> int:
         chosen = [next(picked) for _n in range(A_TRANSACTION)]
         begun = {
-            uid: (valid_from, _micros(valid_from))
+            uid: to_micros(valid_from)
             for uid, valid_from in EntityDetail.objects.filter(
                 entity_uid__in=[people.uid(n) for n in chosen],
                 detail_code="phone",
@@ -60,17 +61,17 @@ def projection_variants(numbers: list[int]) -> dict[str, Variant]:
     return {"plain UPDATE": plain, "projection statement": versioned}
 
 
-def _apply_all(begun: dict[object, tuple[object, int]], texts: Iterator[str]) -> int:
+def _apply_all(begun: Mapping[UUID, int], texts: Iterator[str]) -> int:
     with transaction.atomic(), sql.pipelined():
         sql.execute(guard.SET_MARK)
-        for uid, (_, since) in begun.items():
+        for uid, since in begun.items():
             now = time.time_ns() // 1000
             difference = projection.Difference()
-            difference.ended.append(((uid, "phone", since), now))  # type: ignore[arg-type]
+            difference.ended.append(((uid, "phone", since), now))
             version = Version(
                 RowKey("detail", "phone"), now, None, {"value": {"value": next(texts)}}, uuid7(now)
             )
-            difference.new.append((uid, version))  # type: ignore[arg-type]
+            difference.new.append((uid, version))
             projection.apply(EntityDetail, difference)
     return len(begun)
 
@@ -105,11 +106,11 @@ def _update(n: int, text: str) -> None:
 
 def _save(model: type[PlainPerson | SimplePerson | PgPerson], n: int, text: str) -> None:
     with transaction.atomic():
-        person = model.objects.get(uid=people.uid(n))
+        person = model._default_manager.get(uid=people.uid(n))
         person.phone = text
         person.save()
         if model is PgPerson:
-            OutboxRow.objects.create(payload=_payload(person))
+            OutboxRow._default_manager.create(payload=_payload(person))
 
 
 def _payload(person: PgPerson) -> dict[str, str]:
@@ -128,12 +129,3 @@ def _picker(numbers: list[int]) -> Iterator[int]:
 def _texts() -> Iterator[str]:
     start = time.time_ns()
     return (f"+{start + n}" for n in count())
-
-
-def _micros(instant: object) -> int:
-    from datetime import datetime
-
-    from events.stamp import to_micros
-
-    assert isinstance(instant, datetime)
-    return to_micros(instant)

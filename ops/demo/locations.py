@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ops.databases import DatabaseUrls
-from ops.demo.places import LOCATIONS, InternalPorts, Places, write_privately
+from ops.demo.places import CHILD_MARK, LOCATIONS, InternalPorts, Places, write_privately
 from ops.postgres import Cluster
 
 USERS: Final = ("agent", "provider", "customer", "admin")
@@ -25,7 +25,7 @@ DATABASE: Final = "sins"
 ROLES: Final = ("sins_owner", "sins_app")
 NETWORK_KEYS: Final = ("NETWORK_ID", "NETWORK_SECRET", "WRAPPING_KEY")
 # What a child may know of who started the demo; no setting of theirs may steer a location.
-PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
+PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", CHILD_MARK)
 
 Environment = dict[str, str]
 

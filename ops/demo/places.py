@@ -18,6 +18,7 @@ CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
 LOCATIONS: Final = ("loc1", "loc2", "loc3")
 FIRST_PORT: Final = 8001
 INTERNAL_PORTS: Final = range(10, 100)  # of what only the demo itself connects to
+CHILD_MARK: Final = "SINS_DEMO_CHILD"  # in the environment of every process of a demo
 NEEDED_MEGABYTES: Final = 600  # of three new locations
 SPARE_MEGABYTES: Final = 100  # of locations that are there
 

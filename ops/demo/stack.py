@@ -86,8 +86,7 @@ class Stack:
         settings = self.environment(location)
         if location.is_cut:
             settings["KAFKA_BOOTSTRAP"] = NOWHERE
-        mark = {state.CHILD_MARK: str(self._places.directory)}
-        return child_environment(settings, is_owner=is_owner) | mark
+        return child_environment(settings, is_owner=is_owner)
 
     def write_environments(self) -> None:
         """Let ``manage.py`` speak for each location."""
@@ -142,10 +141,8 @@ class Stack:
         if has_kafka:
             return Kafka(self._places.directory / "kafka" / f"data-{port}", port)
         folder = self._places.directory
-        mark = {state.CHILD_MARK: str(folder)}
-        return Broker(
-            lambda: child_environment({}) | mark, folder / "broker.address", folder / "broker.log"
-        )
+        environment = functools.partial(child_environment, {})
+        return Broker(environment, folder / "broker.address", folder / "broker.log")
 
 
 def web_server(location: Location) -> list[str]:

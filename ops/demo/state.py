@@ -13,10 +13,9 @@ from typing import Final
 
 from ops.demo.locations import Location
 from ops.demo.parts import Part
-from ops.demo.places import LOCATIONS, Places, write_privately
+from ops.demo.places import CHILD_MARK, LOCATIONS, Places, write_privately
 from ops.postgres import Cluster
 
-CHILD_MARK: Final = "SINS_DEMO_CHILD"  # in the environment of every process of a demo
 LEFTOVER_SECONDS: Final = 5.0
 
 
@@ -53,30 +52,28 @@ def remove(places: Places) -> None:
 
 
 def end_leftovers(places: Places) -> None:
-    """End what a demo that was killed outright could not end."""
+    """End what a demo that was killed outright could not end; mark what this one starts."""
     for name in LOCATIONS:
         Cluster(places.directory / name / "postgres", 0).stop()
-    try:
-        state = json.loads(places.state_path.read_text(encoding="utf-8"))
-        owners = [state, *state["locations"]]
-        pids = [pid for owner in owners for pid in owner["processes"].values()]
-    except (OSError, ValueError, KeyError):
-        return
-    left = [pid for pid in pids if _is_ours(places, pid)]
-    for pid in left:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + LEFTOVER_SECONDS
-    while time.monotonic() < deadline and any(_is_ours(places, pid) for pid in left):
-        time.sleep(0.05)
+    os.environ[CHILD_MARK] = str(places.directory)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in _marked(places):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + LEFTOVER_SECONDS
+        while time.monotonic() < deadline and _marked(places):
+            time.sleep(0.05)
 
 
-def _is_ours(places: Places, pid: int) -> bool:
-    """Whether a process was started by a demo in this directory; the number may be another's."""
-    try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-    directory = os.fsencode(places.directory)
-    return os.fsencode(CHILD_MARK) + b"=" + directory + b"\0" in environment or directory in command
+def _marked(places: Places) -> list[int]:
+    """Return the processes that a demo in this directory has started."""
+    mark = os.fsencode(f"{CHILD_MARK}={places.directory}")
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = (entry / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if mark in variables and int(entry.name) != os.getpid():
+            found.append(int(entry.name))
+    return found

@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from ops.demo.places import CHECKOUT, Places
+from ops.demo.places import CHECKOUT, CHILD_MARK, Places
+from ops.postgres import Cluster
 
 pytestmark = pytest.mark.feature("R07")
 
@@ -100,18 +101,26 @@ class Demo:
         with self.client(number) as client:
             return int(client.get(PEOPLE, params={"limit": 1}).json()["count"])
 
+    def clusters(self) -> list[Cluster]:
+        """Return the locations' PostgreSQL servers."""
+        names = ("loc1", "loc2", "loc3")
+        return [Cluster(self.places.directory / name / "postgres", 0) for name in names]
+
     def processes(self) -> list[int]:
-        """Return every process that works in the demo's directory or was started for it."""
-        mark = os.fsencode(self.places.directory)
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                texts = [(entry / name).read_bytes() for name in ("cmdline", "environ")]
-            except OSError:
-                continue
-            if any(mark in text for text in texts) and int(entry.name) != os.getpid():
-                found.append(int(entry.name))
-        return found
+        """Return every process that was started for it and runs."""
+        mark = os.fsencode(f"{CHILD_MARK}={self.places.directory}")
+        servers = [pid for cluster in self.clusters() if (pid := cluster.running_pid())]
+        return servers + [
+            int(entry.name) for entry in Path("/proc").glob("[0-9]*") if mark in variables_of(entry)
+        ]
+
+
+def variables_of(entry: Path) -> list[bytes]:
+    """Return the environment of a process; nothing if it has ended."""
+    try:
+        return (entry / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def wait_for(what: Callable[[], bool], seconds: float = 30) -> None:
@@ -129,10 +138,8 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     yield demo
     if not demo.has_ended:
         demo.stop()
-    for name in ("loc1", "loc2", "loc3"):
-        from ops.postgres import Cluster
-
-        Cluster(demo.places.directory / name / "postgres", 0).destroy()
+    for cluster in demo.clusters():
+        cluster.destroy()
 
 
 def test_three_locations_from_one_command(demo: Demo) -> None:
@@ -147,6 +154,7 @@ def test_three_locations_from_one_command(demo: Demo) -> None:
     _cut_and_heal(demo)
     _restart_what_was_killed(demo)
 
+    assert len(demo.processes()) > 12  # else the next look would find nothing either
     assert demo.stop() == 0
     assert not demo.places.state_path.exists()
     assert demo.processes() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pgtrigger
 from django.apps import apps
 from django.db import connections
 
@@ -13,12 +14,9 @@ def create() -> None:
     with owner.schema_editor() as editor:
         for model in models:
             editor.create_model(model)
-    import pgtrigger.core
-
-    for model, trigger in pgtrigger.registered():
-        if model in models:
-            trigger.install(model, database="owner")
-    assert pgtrigger.core
+    for tracked, trigger in pgtrigger.registered():
+        if tracked._meta.app_label == "rivals":
+            trigger.install(tracked, database="owner")
     application = connections["default"].settings_dict["USER"]
     with owner.cursor() as cursor:
         cursor.execute(f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{application}"')

@@ -1,0 +1,272 @@
+"""The feed against librdkafka's own broker; what it lacks or spoils is left to the pull."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from consumers.apply import Applier
+from consumers.kafka_feed import KafkaFeed
+from consumers.tests.origins import SEEDS, Elsewhere, number_all, signed, stream_of
+from consumers.tests.test_apply import three_people
+from events import chain, records, streams
+from events.kafka import Reader, Sender, Undelivered
+from events.models import DeadLetter, Published, Received
+from events.records import of_head, of_item, topic_of
+from events.relay import Relay
+from ops import broker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(scope="module")
+def bootstrap():
+    kept = broker.start()
+    yield broker.address_of(kept)
+    del kept
+
+
+@pytest.fixture
+def topic(bootstrap, monkeypatch, request):
+    """Topics of this test's own: the broker outlives it."""
+    name = f"test.{abs(hash(request.node.nodeid))}"
+    for module in ("events.relay", "consumers.kafka_feed"):
+        monkeypatch.setattr(f"{module}.topic_of", lambda origin: f"{name}.{origin}")
+    return lambda origin: f"{name}.{origin}"
+
+
+@pytest.fixture
+def feed(bootstrap, topic, applier):
+    poked: list[str] = []
+    feed = KafkaFeed(bootstrap, applier, poked.append)
+    feed.poked = poked
+    yield feed
+    feed.close()
+
+
+@pytest.fixture
+def run(databases):
+    return stream_of(databases, "loc2", three_people)[0]
+
+
+@pytest.fixture
+def send(bootstrap, topic):
+    sender = Sender(bootstrap)
+
+    def do(*sent: records.Record, origin: str = "loc2") -> None:
+        assert sender.send(topic(origin), sent, threading.Event()) == len(sent)
+
+    yield do
+    sender.close()
+
+
+def turn(feed: KafkaFeed, until=lambda: False, seconds: float = 5) -> None:
+    end = time.monotonic() + seconds
+    while not until() and time.monotonic() < end:
+        feed.step()
+
+
+def applied(seq: int):
+    return lambda: streams.applied_seq("loc2", 1) == seq
+
+
+def test_topic_of_a_location():
+    assert topic_of("loc2") == "sins.events.loc2"
+
+
+def test_applies_what_a_head_covers(feed, run, send):
+    send(*(of_item(item, 1) for item in run.items))
+    turn(feed, seconds=1.5)
+    assert streams.applied_seq("loc2", 1) == 0
+    assert DeadLetter.objects.count() == 0
+    send(of_head(run.head))
+    turn(feed, applied(5))
+    assert streams.applied_seq("loc2", 1) == 5
+    assert Received.objects.get(origin="loc2").kafka_offset == 6
+    assert feed.is_connected
+    assert feed.poked == []
+
+
+def test_goes_on_where_the_database_says(feed, run, send, bootstrap, applier):
+    first = signed("loc2", run.items[:2])
+    send(*(of_item(item, 1) for item in first.items), of_head(first.head))
+    turn(feed, applied(2))
+    feed.close()
+    send(*(of_item(item, 1) for item in run.items[2:]), of_head(run.head))
+    again = KafkaFeed(bootstrap, Applier(applier.clock), feed.poked.append)
+    turn(again, applied(5))
+    again.close()
+    assert streams.applied_seq("loc2", 1) == 5
+
+
+def test_duplicates_are_free(feed, run, send):
+    for _ in range(3):
+        send(*(of_item(item, 1) for item in run.items), of_head(run.head))
+    turn(feed, applied(5))
+    turn(feed, seconds=0.5)
+    assert streams.applied_seq("loc2", 1) == 5
+    assert DeadLetter.objects.count() == 0
+
+
+def test_gap_is_asked_for_and_then_gone_on_from(feed, run, send, applier):
+    send(*(of_item(item, 1) for item in run.items[2:]), of_head(run.head))
+    turn(feed, lambda: feed.poked)
+    assert set(feed.poked) == {"loc2"}
+    applier.apply(signed("loc2", run.items[:2]))  # what the pull brings
+    turn(feed, applied(5))
+    assert streams.applied_seq("loc2", 1) == 5
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda r: replace(r, value=b"\xff"), "UndecodableEvent"),
+        (lambda r: replace(r, value=r.value.replace(b'"loc2"', b'"loc3"', 1)), "."),
+        (lambda r: replace(r, headers={**r.headers, "sins_ct": b"no"}), "MissingKey"),
+        (lambda r: replace(r, headers={**r.headers, "sins_key": b"no"}), "MissingKey"),
+        (lambda r: replace(r, headers={**r.headers, "sins_seq": b"no"}), "unreadable record"),
+        (lambda r: replace(r, headers={}), "unreadable record"),
+        (lambda r: replace(r, value=r.value.replace(b'"schema_version":1', b'"schema_version":2')),
+         "."),
+    ],
+)  # fmt: skip
+def test_spoilt_record_is_a_dead_letter_and_is_pulled(feed, run, send, applier, spoil, reason):
+    sent = [of_item(item, 1) for item in run.items]
+    sent[1] = spoil(sent[1])
+    send(*sent, of_head(run.head))
+    turn(feed, lambda: feed.poked)
+    letter = DeadLetter.objects.first()
+    assert letter is not None
+    assert letter.source == "kafka"
+    assert reason in {letter.reason, "."}
+    assert bytes(letter.raw) == sent[1].value
+    applier.apply(run)
+    turn(feed, seconds=0.3)
+    assert streams.applied_seq("loc2", 1) == 5
+    assert DeadLetter.objects.count() == 1
+
+
+def test_forged_event_with_its_own_right_key_is_found_by_the_chain(feed, run, send):
+    """Bytes that decode and open are still not the origin's: the chain tells which they are."""
+    forged = replace(run.items[1], raw=run.items[2].raw, ct=run.items[2].ct,
+                     wrapped=run.items[2].wrapped)  # fmt: skip
+    items = [run.items[0], forged, *run.items[2:]]
+    send(*(of_item(item, 1) for item in items), of_head(run.head))
+    turn(feed, lambda: DeadLetter.objects.exists())
+    letter = DeadLetter.objects.get()
+    assert (letter.seq, letter.reason) == (2, "not as signed")
+    assert streams.applied_seq("loc2", 1) == 0
+    turn(feed, lambda: feed.poked)
+    assert "loc2" in feed.poked
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda head: replace(head, signature=bytes(64)),
+        lambda head: chain.sign(head, SEEDS["loc3"]),
+        lambda head: chain.sign(replace(head, origin="loc3"), SEEDS["loc3"]),
+    ],
+)
+def test_forged_head_covers_nothing(feed, run, send, forge):
+    send(*(of_item(item, 1) for item in run.items), of_head(forge(run.head)))
+    turn(feed, lambda: DeadLetter.objects.exists())
+    assert DeadLetter.objects.get().reason == "head not signed"
+    assert streams.applied_seq("loc2", 1) == 0
+
+
+def test_unreadable_head(feed, send):
+    send(replace(of_head(signed("loc2", [records_item()]).head), value=b"[]"))
+    turn(feed, lambda: DeadLetter.objects.exists())
+    assert DeadLetter.objects.get().reason == "unreadable record"
+
+
+def records_item():
+    return streams.Item(1, b"x", b"")
+
+
+def test_a_head_that_contradicts_stops_its_stream(databases, feed, run, send, applier):
+    applier.apply(run)
+    other = signed("loc2", [records_item()])
+    send(of_head(other.head))
+    turn(feed, streams.stopped)
+    assert streams.stopped() == {"loc2": "fork"}
+
+
+def test_strange_epochs_take_no_memory(feed, send, run):
+    send(*(of_item(run.items[0], epoch) for epoch in range(2, 40)))
+    turn(feed, seconds=0.7)
+    assert len(feed._inboxes) <= 8
+
+
+def test_lost_records_are_pulled_and_the_low_mark_gone_on_from(feed, bootstrap, topic, send):
+    """More than the broker keeps: reading from 0 goes on from the oldest record that is left."""
+    filler = records.Record(b"k", b"x" * 900, {})
+    for _ in range(8):
+        send(*[filler] * 1000)
+    reader = Reader(bootstrap, {topic("loc2"): 0})
+    found: list[int] = []
+    end = time.monotonic() + 10
+    while (not found or found[-1] < 7999) and time.monotonic() < end:
+        found += [record.offset for _, record in reader.read(500, 0.1)]
+    reader.close()
+    assert found[0] > 0
+    assert found == list(range(found[0], 8000))
+
+
+def test_relay_sends_each_page_and_its_head(bootstrap, topic, databases, settings, applier):
+    pen = Elsewhere("loc2")
+    three_people(pen)
+    number_all("loc2", SEEDS["loc2"])
+    stop = threading.Event()
+    relay = Relay("loc2", bootstrap, stop)
+    assert relay.step()
+    assert not relay.step()
+    assert Published.objects.get().seq == 5
+    pen.change(1, phone="1")
+    number_all("loc2", SEEDS["loc2"])
+    relay.close()
+    assert relay.step()
+    assert Published.objects.get().seq == 6
+    databases.renew()
+    feed = KafkaFeed(bootstrap, applier, lambda _: None)
+    turn(feed, applied(6))
+    feed.close()
+    assert streams.applied_seq("loc2", 1) == 6
+
+
+def test_relay_keeps_what_was_acknowledged_and_opens_another_producer(monkeypatch, topic):
+    three_people(Elsewhere("loc2"))
+    number_all("loc2", SEEDS["loc2"])
+    senders: list[FakeSender] = []
+
+    class FakeSender:
+        def __init__(self, bootstrap: str) -> None:
+            self.sent: list[records.Record] = []
+            self.is_closed = False
+            self.takes = [3, 100][len(senders)]
+            senders.append(self)
+
+        def send(self, topic: str, sent, stop) -> int:
+            self.sent = list(sent)
+            return min(self.takes, len(self.sent))
+
+        def close(self) -> None:
+            self.is_closed = True
+
+    monkeypatch.setattr("events.relay.Sender", FakeSender)
+    relay = Relay("loc2", "nowhere", threading.Event())
+    with pytest.raises(Undelivered):
+        relay.step()
+    relay.close()
+    assert senders[0].is_closed
+    assert Published.objects.get().seq in {2, 3}
+    assert relay.step()
+    assert Published.objects.get().seq == 5
+    first = records.read_item(senders[1].sent[0])[1].seq
+    assert first == Published.objects.get().seq - len(senders[1].sent) + 2
+    assert first <= 4
+    relay.close()
