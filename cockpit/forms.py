@@ -10,9 +10,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Member
-from cockpit.audit import place_of
 from customers.forms import MomentField
-from events.audit import OPERATIONS, Place
+from events.audit import OPERATIONS, Place, place_of
 
 _INPUT = {"class": "input", "autocomplete": "off"}
 

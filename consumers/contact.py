@@ -19,7 +19,8 @@ from events import contacts, streams
 from events.chain import Head
 
 HEARTBEAT_SECONDS = 5.0
-# Without a broker that delivers, positions are asked every second between heartbeats.
+# Between heartbeats positions are asked while no broker delivers, or own events are not known to
+# have arrived.
 POLL_SECONDS = 1.0
 # What a heartbeat shows is most often on its way through Kafka already.
 GRACE_SECONDS = 0.5
@@ -49,6 +50,7 @@ class Contact:
         self._peer, self._network = peer, network
         self._is_urgent = False
         self._heartbeat_at = 0.0
+        self._heads: Mapping[str, Mapping[str, Any]] = {}
 
     def poke(self) -> None:
         """Ask at once: a number is missing."""
@@ -63,7 +65,7 @@ class Contact:
         now = time.monotonic()
         is_due = now >= self._heartbeat_at
         is_urgent, self._is_urgent = self._is_urgent, False
-        if self._network.has_kafka() and not (is_due or is_urgent):
+        if self._network.has_kafka() and not (is_due or is_urgent or self._has_unacknowledged()):
             return False
         try:
             heads = self._heartbeat() if is_due else self._positions()
@@ -73,14 +75,14 @@ class Contact:
         if is_due:
             self._heartbeat_at = now + HEARTBEAT_SECONDS
         self._back()
+        self._heads = heads
         self._pull_all(heads, is_urgent)
         return False
 
-    def pause(self) -> float:
-        """Return the seconds until the peer is asked again."""
-        if self._network.has_kafka() and self._network.answering.get(self._peer.location):
-            return max(self._heartbeat_at - time.monotonic(), 0.01)
-        return POLL_SECONDS
+    def _has_unacknowledged(self) -> bool:
+        """Whether the peer, as far as is known, lacks events of this location."""
+        own = streams.positions()[settings.LOCATION_ID]
+        return own.seq > int(self._heads.get(settings.LOCATION_ID, {}).get("seq", 0))
 
     def close(self) -> None:
         """Close the connections to the peer."""

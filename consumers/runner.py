@@ -10,7 +10,7 @@ from django.conf import settings
 
 from consumers import dead_letters
 from consumers.apply import Applier
-from consumers.contact import Contact, Network
+from consumers.contact import POLL_SECONDS, Contact, Network
 from consumers.dead_letters import DeadLetter
 from consumers.deliveries import Deliveries, Delivery
 from consumers.errors import NotVerified
@@ -57,7 +57,7 @@ class Consumer:
         """Run until told to stop."""
         log.info(STARTED, peers=sorted(self._contacts), has_kafka=self._feed is not None)
         threads = [
-            Loop(f"contact {name}", one.step, one.pause, self._stop, one.wake).thread()
+            Loop(f"contact {name}", one.step, lambda: POLL_SECONDS, self._stop, one.wake).thread()
             for name, one in self._contacts.items()
         ]
         keeper = Loop("digest", self._keeper.step, lambda: DIGEST_LOOK_SECONDS, self._stop)

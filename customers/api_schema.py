@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiParameter,
@@ -33,13 +35,25 @@ _DESCRIPTIONS = {
 }
 
 
+class StrictBody(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """Says of strict bodies that they hold no other names."""
+
+    target_class = "customers.api_input.Strict"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        """Return the schema of the body."""
+        found = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)  # noqa: SLF001
+        return {**found, "additionalProperties": False}
+
+
 class ProblemError(serializers.Serializer[Any]):
     """One field that is not as expected; with 412 also what was sent and what is so now."""
 
     field = serializers.CharField()
     expected = serializers.CharField()
-    yours = serializers.JSONField(required=False, allow_null=True)
-    current = serializers.JSONField(required=False, allow_null=True)
+    yours = serializers.JSONField(required=False)
+    current = serializers.JSONField(required=False)
 
 
 class Problem(serializers.Serializer[Any]):

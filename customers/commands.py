@@ -35,6 +35,7 @@ class When:
     reason: str | None = None
 
 
+MAX_REASON = 1000
 NO_BASIS = Basis()
 NOW = When()
 
@@ -85,7 +86,7 @@ def new_draft(uid: UUID, groups: Mapping[str, Fields], when: When = NOW) -> Draf
         set=groups,
         kind=ENTITY,
         effective=when.effective,
-        reason=when.reason,
+        reason=_reason(when),
         is_new=True,
     )
 
@@ -194,7 +195,7 @@ def _record(
         effective=when.effective,
         known=basis.known,
         if_match=basis.if_match,
-        reason=when.reason,
+        reason=_reason(when),
     )
     return bool(record([draft], author))
 
@@ -206,6 +207,12 @@ def _upsert(uid: UUID, groups: Mapping[str, Fields], author: Author) -> bool:
         return bool(
             record([new_draft(uid, {"type": {"value": "PERSON"}, **groups})], author)
         )
+
+
+def _reason(when: When) -> str | None:
+    if when.reason is None:
+        return None
+    return details.checked_text("reason", when.reason, MAX_REASON) or None
 
 
 def _naming(display_name: str | None) -> dict[str, Fields]:

@@ -66,9 +66,12 @@ def _any_text(code: str, text: str) -> str:
 
 def _date(code: str, text: str) -> str:
     try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError as exc:
-        raise InvalidValue(code, "expected a date as YYYY-MM-DD") from exc
+        day = date.fromisoformat(text).isoformat()
+    except ValueError:
+        day = ""
+    if day != text:  # Python also reads 19840317 and weeks
+        raise InvalidValue(code, "expected a date as YYYY-MM-DD")
+    return day
 
 
 def _email(code: str, text: str) -> str:

@@ -34,7 +34,8 @@ DETAIL_TYPES = {
 }
 
 _ENTITY = RowKey("entity", "")
-_NAMING = frozenset({"type", "display_name", "merged_into", "surname", "name", "company"})
+_NAMED_BY = ("name", "surname", "company", "document_number", "email", "phone")
+_NAMING = frozenset({"type", "display_name", "merged_into", *_NAMED_BY})
 _NOT_DETAILS = STRUCTURAL_GROUPS | {"display_name"}
 
 
@@ -67,7 +68,8 @@ def entity_rows(state: State) -> Iterable[Row]:
     )
     for group, fields in state.items():
         if group not in _NOT_DETAILS and any(value is not None for value in fields.values()):
-            yield Row(*_detail(group), {"value": fields})
+            key, feeding = _detail(group)
+            yield Row(key, feeding, {"value": fields})
 
 
 @cache

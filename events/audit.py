@@ -109,9 +109,7 @@ _CONDITIONS = {
 }
 
 
-def page(
-    wanted: Filter, limit: int, after: Place | None = None
-) -> tuple[list[Line], Place | None]:
+def page(wanted: Filter, limit: int, after: Place | None = None) -> tuple[list[Line], Place | None]:
     """Return at most ``limit`` lines, and where to go on; None at the end of the log.
 
     With an operation a page may hold fewer lines, even none, and still go on: values are sealed,

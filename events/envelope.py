@@ -8,6 +8,7 @@ ones, and the reason, travel in one ciphertext beside it (see ``events.keys``).
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -145,15 +146,27 @@ def _document(event: Event, clear_groups: frozenset[str] | None) -> dict[str, Va
     return document
 
 
-# What tables can keep: PostgreSQL's integers, and instants of the years 1970 to 9999.
+# What tables can keep: PostgreSQL's integers, and instants of the years 1970 to 9998.
 _MAX_INT = 2**31 - 1
-_MAX_MICROS = 253_402_300_799_999_999
+_MAX_MICROS = 253_370_764_800_000_000  # a year is left for what is written upon it
+
+
+# A NUL as JSON writes it, not a backslash that happens to be followed by the same letters.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def decoded(raw: bytes) -> Any:
+    """Return the document in canonical bytes; ``ValueError`` for bytes that no origin makes."""
+    document = json.loads(raw, parse_float=_refused, parse_constant=_refused)
+    if canonical(document) != raw or _NUL.search(raw):
+        raise ValueError("not in canonical form")
+    return document
 
 
 def from_raw(raw: bytes) -> Event:
     """Return the event that ``raw`` holds; ``UndecodableEvent`` if it holds none."""
     try:
-        return _event(json.loads(raw, parse_float=_refused, parse_constant=_refused))
+        return _event(decoded(raw))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise UndecodableEvent from exc
 
@@ -192,9 +205,8 @@ def _integer(value: object, most: int) -> int:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or "\x00" in value:
+    if not isinstance(value, str):
         raise TypeError
-    value.encode()  # a lone surrogate is no text
     return value
 
 

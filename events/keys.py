@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.keywrap import (
 from django.conf import settings
 
 from events import sql
-from events.envelope import Event, Secret, Value, canonical, from_raw, opened, to_raw
+from events.envelope import Event, Secret, Value, canonical, decoded, from_raw, opened, to_raw
 from events.errors import MissingKey
 
 Subject = tuple[UUID, str]  # (subject_uid, origin): no agreement between locations is needed
@@ -69,12 +69,10 @@ def opened_event(event: Event, raw: bytes, ct: bytes | None, wrapped: bytes | No
     }
     associated = raw.replace(b'"secret":' + canonical(secret) + b",", b"", 1)
     try:
-        plain = AESGCM(unwrap(bytes(wrapped))).decrypt(
-            bytes.fromhex(event.secret.iv), bytes(ct), associated
-        )
+        plain = AESGCM(unwrap(wrapped)).decrypt(bytes.fromhex(event.secret.iv), ct, associated)
+        values = decoded(plain)
     except (InvalidTag, InvalidUnwrap, ValueError) as exc:
         raise MissingKey from exc
-    values = json.loads(plain)
     return opened(event, values["set"], values["reason"])
 
 

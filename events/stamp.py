@@ -29,7 +29,9 @@ class Stamp(NamedTuple):
 def known_stamp(value: list[int | str]) -> Stamp:
     """Return the stamp that ``Stamp.to_json`` wrote."""
     ts, origin, event_id = value
-    return Stamp(int(ts), str(origin), UUID(str(event_id)))
+    if not isinstance(ts, int) or not isinstance(origin, str) or not isinstance(event_id, str):
+        raise TypeError("a stamp is [ts, origin, event_id]")
+    return Stamp(ts, origin, UUID(event_id))
 
 
 def stamp_from_json(value: list[int | str] | None) -> Stamp | None:

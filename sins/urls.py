@@ -26,7 +26,10 @@ def _exists(module: str) -> bool:
     return app in {"sins", *settings.INSTALLED_APPS} and find_spec(module) is not None
 
 
-handler500 = "cockpit.views.server_error"
+handler400 = "sins.problems.bad_request"
+handler403 = "sins.problems.forbidden"
+handler404 = "sins.problems.not_found"
+handler500 = "sins.problems.server_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),

@@ -68,7 +68,8 @@ WITH floored AS (  -- §4: effective is never later than ts, nor before that of 
     WHERE state #> '{deleted,value}' IS DISTINCT FROM 'true'
 ), row AS (
     SELECT history, n, begins, ends, 'entity' AS tbl, '' AS code,
-           ARRAY['type', 'display_name', 'merged_into', 'surname', 'name', 'company'] AS groups,
+           ARRAY['type', 'display_name', 'merged_into', 'name', 'surname', 'company',
+                 'document_number', 'email', 'phone'] AS groups,
            jsonb_build_object(
                'entity_type', coalesce(nullif(state #>> '{type,value}', ''), 'PERSON'),
                'merged_into', state #>> '{merged_into,value}',

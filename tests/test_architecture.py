@@ -26,6 +26,7 @@ WRITERS = {
     # the log and what is derived from it
     "events/recorder.py", "events/projection.py", "events/refold.py", "events/cursors.py",
     "events/heads.py", "events/sequencer.py", "events/relay.py", "events/keys.py",
+    "events/contacts.py",  # what was last heard of a peer
     "consumers/apply.py", "consumers/dead_letters.py", "consumers/heartbeat.py",
     # members, tokens and the access log of this location
     "accounts/models.py", "accounts/tokens.py", "accounts/access.py",

@@ -72,9 +72,13 @@ def test_every_edit_by_hand_shows(here, statement):
 def test_two_equal_edits_do_not_cancel_out(here):
     """A XOR of the rows would not see one change made twice, nor two rows swapped."""
     before = take().value
-    swap = "UPDATE customers_entitydetail SET entity_uid = CASE entity_uid WHEN %s THEN %s ELSE %s END"
-    by_hand(f"{swap} WHERE detail_code = 'surname' AND entity_uid IN (%s, %s)",
-            person(1), person(2), person(1), person(1), person(2))  # fmt: skip
+    by_hand(
+        "UPDATE customers_entitydetail t SET value = o.value, hashdiff = o.hashdiff"
+        " FROM customers_entitydetail o WHERE t.detail_code = 'surname' AND o.detail_code ="
+        " 'surname' AND t.entity_uid <> o.entity_uid AND t.entity_uid IN (%s, %s)"
+        " AND o.entity_uid IN (%s, %s)",
+        *[person(1), person(2)] * 2,
+    )
     assert take().value != before
 
 

@@ -7,14 +7,16 @@ import json
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import TextIO, cast
+from unittest import mock
 from uuid import UUID, uuid4, uuid5
 
 import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import CommandError
-from django.db import connection
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts.authors import now_us
@@ -22,6 +24,7 @@ from accounts.models import Member
 from accounts.tokens import issue
 from customers import commands, queries
 from customers.files import UnreadableFile, read
+from customers.import_command import Meter
 from customers.imports import source_namespace
 from customers.kinds import ENTITY as ENTITY_KIND
 from customers.models import Entity
@@ -381,3 +384,34 @@ def test_sample_files_have_no_mistakes() -> None:
     out = run("load_sample_data", "--extras", "50")
     assert out.count("0 values left out, 0 rows skipped.") == 3
     assert "Columns not used" not in out
+
+
+class Terminal(StringIO):
+    """A terminal that keeps what it shows."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_progress_is_shown_only_of_what_takes_long(is_terminal: bool) -> None:
+    out = Terminal() if is_terminal else StringIO()
+    meter = Meter(BaseCommand(stdout=cast("TextIO", out)), 2000)
+    meter.show(500)
+    assert out.getvalue() == ""
+    meter._due = 0
+    meter.show(1000)
+    assert ("█" in out.getvalue()) == is_terminal
+    assert ("1000/2000" if is_terminal else "1000 of 2000 rows …\n") in out.getvalue()
+    meter.clear()
+    assert out.getvalue().endswith("\r\x1b[K" if is_terminal else "rows …\n")
+
+
+def test_lost_database_is_a_sentence(tmp_path: Path) -> None:
+    path = write(tmp_path, "id,surname\n1,Noether\n")
+    lost = OperationalError("server closed the connection")
+    with (
+        mock.patch("customers.imports.heads.read", side_effect=lost),
+        pytest.raises(CommandError, match="cannot be reached; 0 people are entered"),
+    ):
+        run("load_customers", path)

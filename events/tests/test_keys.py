@@ -21,7 +21,8 @@ from events.tests.making import event
 
 SUBJECT = UUID(int=5)
 KEY = bytes(range(32))
-texts = st.text(st.characters(exclude_categories=["Cs"]))
+# What an origin lets through: PostgreSQL keeps neither NUL nor half a character.
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 
 
 def wrapped(key: bytes = KEY) -> bytes:

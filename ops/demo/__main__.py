@@ -34,6 +34,8 @@ def main(arguments: list[str]) -> int:
             print(ask(places, options.word, options.location))
             return 0
         return run(places, is_fresh=options.fresh, has_kafka=options.kafka)
+    except KeyboardInterrupt:
+        return _fail("Ended before anything was started.")
     except DemoError as error:
         return _fail(str(error))
     except OSError as error:

@@ -38,11 +38,10 @@
     }
   });
   document.addEventListener("htmx:error", () => show("lost", true));
-  document.addEventListener("htmx:after:swap", (event) => {
-    const target = event.detail.ctx.target;
-    const wrong = target?.querySelector?.("[data-summary]");
-    if (wrong) wrong.focus();
-  });
+  /* What went wrong with a form is read first, after a swap as after a full load. */
+  const focusSummary = () => find("[data-summary]")?.focus();
+  document.addEventListener("htmx:after:swap", focusSummary);
+  focusSummary();
 
   /* ---- theme: light, dark, as the device says ---- */
 
