@@ -1,4 +1,4 @@
-"""The pages around the modules: home, audit, sync, appearance, and the last-resort error page."""
+"""The pages around the modules: home, audit, sync, appearance."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
@@ -58,8 +57,3 @@ def audit_page(request: HttpRequest) -> HttpResponse:
 def sync_page(request: HttpRequest) -> HttpResponse:
     """Show how this location stands to each peer."""
     return render(request, "cockpit/sync.html", {"status": status.sync_status()})
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer what went wrong inside with a sentence; uses nothing that may be broken, too."""
-    return HttpResponse(render_to_string("500.html"), status=500)

@@ -23,7 +23,7 @@ from events.registry import kind_of_type
 from events.stamp import Stamp, to_datetime, to_micros
 
 INSERT, UPDATE, DELETE = OPERATIONS = ("INSERT", "UPDATE", "DELETE")
-SCANNED = 2000  # events that one page looks through for lines of one operation
+SCANNED = 2000  # events that one page looks through for lines of one operation; at least 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,11 +53,7 @@ def seal(event: Event, clear_groups: frozenset[str], key: bytes) -> tuple[bytes,
 
 def open_event(raw: bytes, ct: bytes | None, wrapped: bytes | None) -> Event:
     """Return the event with all its values; ``MissingKey`` if they cannot be read here."""
-    return opened_event(from_raw(raw), raw, ct, wrapped)
-
-
-def opened_event(event: Event, raw: bytes, ct: bytes | None, wrapped: bytes | None) -> Event:
-    """Return ``event``, decoded from ``raw``, with the values of its ciphertext."""
+    event = from_raw(raw)
     if event.secret is None:
         return event
     if ct is None or wrapped is None:

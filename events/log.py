@@ -14,7 +14,10 @@ from events.stamp import to_datetime
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """An event as it is kept and sent: its raw bytes, its ciphertext, its wrapped key."""
+    """An event as it is kept and sent: its raw bytes, its ciphertext, its wrapped key.
+
+    ``event`` is opened, unless it has a ciphertext and no key that fits came with it.
+    """
 
     event: Event
     raw: bytes

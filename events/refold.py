@@ -80,8 +80,10 @@ def refold_received(locked: Mapping[UUID, Head], new: Sequence[Sealed], poison: 
 
 
 def _readable(head: Head, item: Sealed) -> Event:
-    """Return the opened event; ``UndecodableEvent`` if this release does not understand it."""
-    event = keys.opened_event(item.event, item.raw, item.ct, item.wrapped)
+    """Return the event if this release understands it; else it parks its transaction."""
+    event = item.event
+    if event.secret is not None and item.wrapped is None:
+        raise MissingKey
     kind = kind_of_type(event.type)
     if (
         kind is None

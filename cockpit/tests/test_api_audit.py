@@ -103,7 +103,7 @@ def test_filters_narrow_it(provider: Caller, uid: UUID) -> None:
 def test_a_page_of_one_operation_looks_no_further_than_it_may(
     provider: Caller, uid: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("events.audit.SCANNED", 1)
+    monkeypatch.setattr("events.audit.SCANNED", 2)
     assert [said(line) for line in lines(provider, operation="UPDATE")] == [EXPECTED[4]]
 
 

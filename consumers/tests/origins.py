@@ -60,7 +60,7 @@ def person(number: int) -> UUID:
 
 
 def stream_of(
-    databases: TestDatabases, origin: str, write: Callable[[Elsewhere], None]
+    databases: TestDatabases, origin: str, write: Callable[[Elsewhere], object]
 ) -> list[Run]:
     """Return the pages that ``origin`` serves after ``write``; then the database is a fresh one."""
     databases.renew()
@@ -94,9 +94,7 @@ def with_raw(run: Run, index: int, raw: bytes) -> Run:
     return replace(run, items=items)
 
 
-def signed(
-    origin: str, raws: Sequence[Item], before: bytes | None = None, after: int = 0
-) -> Run:
+def signed(origin: str, raws: Sequence[Item], before: bytes | None = None, after: int = 0) -> Run:
     """Return a run of any bytes, chained and signed by their origin."""
     start = chain.start(origin, 1) if before is None else before
     values = list(chain.steps(start, (item.raw for item in raws)))

@@ -12,8 +12,8 @@ from consumers.tests.origins import SEEDS, Elsewhere, pages, person, signed, str
 from customers import queries
 from events import chain, recorder, streams
 from events.digest import take
-from events.errors import WrongCursor
 from events.envelope import Event, to_raw
+from events.errors import WrongCursor
 from events.models import DeadLetter, EntityHead, EventNumber, Received
 from events.models import Event as StoredEvent
 from events.streams import Item
@@ -256,8 +256,12 @@ def test_fork_stops_its_origin_and_no_other(databases, applier):
         pen.create(7, surname="Other")
         pen.create(8, surname="Others")
 
+    def both(pen: Elsewhere) -> None:
+        three_people(pen)
+        another(pen)
+
     first = stream_of(databases, "loc2", three_people)
-    second = stream_of(databases, "loc2", lambda pen: [three_people(pen), another(pen)])
+    second = stream_of(databases, "loc2", both)
     theirs = stream_of(databases, "loc3", another)
     applier.apply(first[0])
     later = replace(
@@ -279,7 +283,7 @@ def chain_at(items, count: int) -> bytes:
 
 def test_signed_head_that_contradicts_stops_its_origin(databases, applier):
     first = stream_of(databases, "loc2", three_people)
-    other = stream_of(databases, "loc2", lambda pen: pen.create(9, surname="Other") and None)
+    other = stream_of(databases, "loc2", lambda pen: pen.create(9, surname="Other"))
     applier.apply(first[0])
     unsigned = replace(other[0].head, signature=bytes(64))
     applier.hear(unsigned)
@@ -289,7 +293,7 @@ def test_signed_head_that_contradicts_stops_its_origin(databases, applier):
 
 
 def test_request_ids_reach_the_log(runs, applier, monkeypatch):
-    lines = []
+    lines: list[dict[str, object]] = []
     monkeypatch.setattr("consumers.apply.log", Lines(lines))
     applier.apply(runs[0])
     assert [line["request_id"] for line in lines] == [f"request-loc2-{n:05}" for n in range(5)]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from uuid import UUID
 
 import pytest
 from django.core.management import call_command
@@ -16,7 +17,7 @@ from events.models import EntityHead
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def by_hand(statement: str, *values: object) -> None:
+def by_hand(statement: str, *values: UUID) -> None:
     """Write past record(), as only someone who knows its mark can."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(guard.SET_MARK)
@@ -31,7 +32,7 @@ def here():
 
 def test_equal_at_two_locations_in_another_order(databases, applier):
     two = stream_of(databases, "loc2", three_people)
-    three = stream_of(databases, "loc3", lambda pen: pen.create(9, surname="Other") and None)
+    three = stream_of(databases, "loc3", lambda pen: pen.create(9, surname="Other"))
     found = []
     for order in ([*two, *three], [*three, *two]):
         databases.renew()
@@ -53,14 +54,21 @@ def test_an_empty_location_and_one_with_people_differ(databases, here):
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE customers_entitydetail SET value = '{\"value\": \"Bob\"}' WHERE detail_code = 'name'"
-        " AND entity_uid = %s",
-        "UPDATE customers_entitydetail SET valid_to = valid_to + interval '1 µs'"
-        " WHERE valid_to IS NOT NULL AND entity_uid <> %s",
+        (
+            'UPDATE customers_entitydetail SET value = \'{"value": "Bob"}\' WHERE'
+            " detail_code = 'name'"
+            " AND entity_uid = %s"
+        ),
+        (
+            "UPDATE customers_entitydetail SET valid_to = valid_to + interval '1 µs'"
+            " WHERE valid_to IS NOT NULL AND entity_uid <> %s"
+        ),
         "DELETE FROM customers_entity WHERE entity_uid = %s",
         "UPDATE customers_entity SET event_id = gen_random_uuid() WHERE entity_uid = %s",
-        "INSERT INTO events_conflict SELECT 'x', %s, 'g', gen_random_uuid(), gen_random_uuid(),"
-        " false, NULL",
+        (
+            "INSERT INTO events_conflict SELECT 'x', %s, 'g', gen_random_uuid(), gen_random_uuid(),"
+            " false, NULL"
+        ),
     ],
 )
 def test_every_edit_by_hand_shows(here, statement):

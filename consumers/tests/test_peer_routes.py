@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -11,8 +12,7 @@ from accounts.models import Member
 from accounts.tokens import issue
 from consumers import signing
 from consumers.signing import Call
-from consumers.tests.origins import PEERS, SEEDS, number_all, person, stream_of
-from consumers.tests.origins import Elsewhere
+from consumers.tests.origins import PEERS, SEEDS, Elsewhere, number_all, person, stream_of
 from consumers.wire import run_from_json
 from events import chain, streams
 from events.models import PeerContact
@@ -39,7 +39,7 @@ def signed_headers(seed: bytes = SEEDS["loc2"], **other: object) -> dict[str, st
 EVENTS = "/sync/events?origin=loc1&epoch=1&after=0"
 
 
-def ask(client: Client, headers: dict[str, str], address: str = EVENTS, **extra: object):
+def ask(client: Client, headers: dict[str, str], address: str = EVENTS, **extra: Any):
     return client.get(address, headers=headers, **extra)
 
 
@@ -55,6 +55,7 @@ def test_page_with_keys_for_a_registered_location(client, written, settings):
     settings.PEERS = {**PEERS, "loc1": {"public_key": base64.b64encode(
         chain.public_key(streams.own_key())).decode()}}  # fmt: skip
     run = run_from_json(answer.json(), "loc1", 1)
+    assert run is not None
     assert [item.seq for item in run.items] == [1]
     assert run.items[0].wrapped
     assert run.items[0].ct
@@ -62,11 +63,13 @@ def test_page_with_keys_for_a_registered_location(client, written, settings):
 
 
 def test_serves_every_stream_it_has(client, applier, databases):
-    (run,) = stream_of(databases, "loc3", lambda pen: pen.create(1, surname="X") and None)
+    (run,) = stream_of(databases, "loc3", lambda pen: pen.create(1, surname="X"))
     applier.apply(run)
     query = "origin=loc3&epoch=1&after=0"
     answer = ask(client, signed_headers(query=query), f"/sync/events?{query}")
-    assert run_from_json(answer.json(), "loc3", 1).head == run.head
+    served = run_from_json(answer.json(), "loc3", 1)
+    assert served is not None
+    assert served.head == run.head
 
 
 def test_nothing_more_is_an_empty_page(client, written):
@@ -160,8 +163,8 @@ def test_heartbeat_is_kept_and_answered(client, written):
 @pytest.mark.parametrize(
     "body",
     [b"", b"[]", b"{}", b"\xff", b'{"heads": 5}',
-     b'{"heads":{"a":{"epoch":1,"seq":-1,"chain":""}},"digest":"","digest_heads":{},"clock":1,'
-     b'"capabilities":{}}'],
+     (b'{"heads":{"a":{"epoch":1,"seq":-1,"chain":""}},"digest":"","digest_heads":{},"clock":1,'
+     b'"capabilities":{}}')],
 )  # fmt: skip
 def test_malformed_heartbeat_is_refused(client, body):
     assert beat(client, body).status_code == 400

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import time
@@ -13,18 +12,21 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from consumers.apply import Applier, Pace
+from consumers.verify import Run, verified
 from customers.kinds import ENTITY
-from events import cursors, heads, keys
-from events.cursors import Advance, Numbered
+from events import chain, heads, keys
+from events.chain import Head
 from events.drafting import Draft, events_of
-from events.envelope import from_raw
-from events.log import Sealed
+from events.envelope import Event, from_raw
+from events.heads import Head as EntityHead
 from events.recorder import Received, receive
+from events.streams import FIRST_EPOCH, Item, Position
 from ops.bench import people
+from ops.bench.environment import ORIGIN, ORIGIN_SEED
 from ops.bench.timing import Variant
 
 BATCH = 1000
-ORIGIN = "loc2"
 # Every row that applying a batch writes, new or changed: by its table, and how to find it.
 _TABLES = {
     "events_event": "event_id = ANY(%(events)s)",
@@ -34,7 +36,6 @@ _TABLES = {
     "events_entityhead": "entity_uid = ANY(%(entities)s)",
     "customers_entitydetail": "detail_code = 'phone' AND entity_uid = ANY(%(entities)s)",
 }
-Arrived = tuple[bytes, bytes, bytes]  # raw, ciphertext, wrapped key
 Rows = dict[str, list[tuple[object, ...]]]  # by table
 
 
@@ -45,70 +46,69 @@ class Stream:
         # Nobody is changed twice, so every batch may be made before the first is applied.
         self._numbers = random.Random(11).sample(list(numbers), len(numbers))
         self._texts = (f"+{n}" for n in count(time.time_ns()))
-        self._keys: dict[UUID, bytes] = {}
-        self._seq, self._chain, _ = cursors.position(ORIGIN, 1, b"\0" * 32)
+        self._seq, self._chain = 0, chain.start(ORIGIN, FIRST_EPOCH)
 
-    def batch(self, size: int) -> tuple[list[Arrived], Advance]:
-        """Return ``size`` events as they arrive (raw, ciphertext, wrapped key), each a phone."""
+    def run(self, size: int) -> Run:
+        """Return ``size`` events as they arrive, each a customer's new phone, and their head."""
         uids = [people.uid(self._numbers.pop()) for _ in range(size)]
         known = heads.read(uids)
-        arrived: list[Arrived] = []
-        numbered: list[Numbered] = []
-        for uid in uids:
-            draft = Draft(uid, "customers.details_changed", self._phone(), ENTITY)
-            [event] = events_of([draft], {uid: known[uid]}, people.author(ORIGIN))
-            key = self._keys.setdefault(uid, os.urandom(32))
-            raw, ct = keys.seal(event, ENTITY.clear_groups, key)
-            arrived.append((raw, ct, keys.wrap(key)))
-            self._chain = hashlib.sha256(self._chain + hashlib.sha256(raw).digest()).digest()
-            numbered.append(Numbered(self._seq + len(numbered) + 1, event.event_id, self._chain))
-        advance = Advance(ORIGIN, 1, self._seq, numbered)
-        self._seq += size
-        return arrived, advance
+        items = [self._item(uid, known[uid]) for uid in uids]
+        head = chain.sign(Head(ORIGIN, FIRST_EPOCH, self._seq, self._chain), ORIGIN_SEED)
+        return Run(ORIGIN, FIRST_EPOCH, items, head, "bench")
 
-    def _phone(self) -> dict[str, dict[str, str]]:
-        return {"phone": {"value": next(self._texts)}}
-
-
-def apply(arrived: Sequence[Arrived], advance: Advance | None) -> int:
-    """Decode and receive a run of events, as the consumer does."""
-    sealed = [Sealed(from_raw(raw), raw, ct, wrapped) for raw, ct, wrapped in arrived]
-    return len(receive(sealed, Received(time.time_ns() // 1000, advance)))
+    def _item(self, uid: UUID, known: EntityHead) -> Item:
+        phone = {"phone": {"value": next(self._texts)}}
+        draft = Draft(uid, "customers.details_changed", phone, ENTITY)
+        [event] = events_of([draft], {uid: known}, people.author(ORIGIN))
+        key = os.urandom(32)
+        raw, ct = keys.seal(event, ENTITY.clear_groups, key)
+        [self._chain] = chain.steps(self._chain, [raw])
+        self._seq += 1
+        return Item(self._seq, raw, self._chain, ct, keys.wrap(key))
 
 
 class Batches:
-    """Batches made before a round is timed, and the variants that use them up."""
+    """Runs made before a round is timed, and the variants that use them up."""
 
     def __init__(self, stream: Stream, rounds: int, singles: int) -> None:
-        self._batched = [stream.batch(BATCH) for _ in range(rounds + 1)]
-        self._single = [[stream.batch(1) for _ in range(singles)] for _ in range(rounds + 1)]
+        self._batched = [stream.run(BATCH) for _ in range(rounds + 1)]
         # The stream's numbers are consecutive: the singles come after all batches.
+        self._single = [[stream.run(1) for _ in range(singles)] for _ in range(rounds + 1)]
+        self._applier = Applier(lambda: time.time_ns() // 1000)
 
     def first_apply(self, number: int) -> int:
         """Apply one batch that is new."""
-        assert apply(*self._batched[number]) == BATCH
+        self._applier.pace = Pace()
+        assert self._applier.apply(self._batched[number]) == BATCH
         return BATCH
 
     def replay(self, number: int) -> int:
-        """Receive a batch once more that is here already: nothing may be written."""
-        arrived, _ = self._batched[number]
-        assert apply(arrived, None) == 0
+        """Receive a batch once more with the cursor put back: nothing may be written."""
+        entries = verified(self._batched[number], self._before(number))
+        sealed = [entry.sealed for entry in entries if entry.sealed]
+        assert receive(sealed, Received(time.time_ns() // 1000)) == []
         return BATCH
 
     def one_by_one(self, number: int) -> int:
         """Apply events in a transaction each."""
-        for arrived, advance in self._single[number]:
-            assert apply(arrived, advance) == 1
+        for run in self._single[number]:
+            assert self._applier.apply(run) == 1
         return len(self._single[number])
+
+    def _before(self, number: int) -> Position:
+        if number == 0:
+            return Position(FIRST_EPOCH, 0, chain.start(ORIGIN, FIRST_EPOCH))
+        last = self._batched[number - 1].items[-1]
+        return Position(FIRST_EPOCH, last.seq, last.chain)
 
     def written(self) -> list[Rows]:
         """Take the rows that each batch wrote out of the copies; return them, by table."""
-        return [self._taken(arrived, advance) for arrived, advance in self._batched]
+        return [self._taken([from_raw(item.raw) for item in run.items]) for run in self._batched]
 
-    def _taken(self, arrived: Sequence[Arrived], advance: Advance) -> Rows:
+    def _taken(self, events: Sequence[Event]) -> Rows:
         wanted: dict[str, Any] = {
-            "events": [numbered.event_id for numbered in advance.numbers],
-            "entities": [from_raw(raw).entity_uid for raw, _, _ in arrived],
+            "events": [event.event_id for event in events],
+            "entities": [event.entity_uid for event in events],
             "origin": ORIGIN,
         }
         rows: Rows = {}

@@ -1,0 +1,162 @@
+"""What only a browser can tell: the keyboard, live search, mending a form in place, axe's rules."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from accounts.authors import now_us
+from accounts.models import Member
+from customers import commands
+from events.drafting import Author
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+AXE = settings.BASE_DIR / "node_modules/axe-core/axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="install Chromium (apt-get install chromium)"),
+]
+
+
+def _note(broken: list[str], said: str) -> None:
+    if "Content Security Policy" in said:
+        broken.append(said)
+
+
+@contextmanager
+def _browsing(
+    server: LiveServer, session: str, width: int = 1280, theme: str = "light"
+) -> Iterator[Page]:
+    """Open a signed-in page; while it is open, nothing may ask the database from here."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        context = browser.new_context(viewport={"width": width, "height": 800}, base_url=server.url)
+        for name, value in ((settings.SESSION_COOKIE_NAME, session), ("theme", theme)):
+            context.add_cookies([{"name": name, "value": value, "url": server.url}])
+        page = context.new_page()
+        broken: list[str] = []
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        # A refusal by the content security policy is only said in the console.
+        page.on("console", lambda said: _note(broken, said.text))
+        yield page
+        browser.close()
+        assert broken == []
+
+
+@pytest.fixture
+def session(transactional_db: None) -> str:
+    """The session of a provider at a location with a few customers."""
+    member = Member.objects.create_user("provider", "not-used", roles=["provider"])
+    for name, surname in (("Maria", "Kowalska"), ("Linh", "Lindqvist"), ("Zoë", "Müller")):
+        values = {"name": name, "surname": surname, "dob": "1980-01-31", "phone": "+49 30 1"}
+        commands.create_customer(values, Author(member.uid, "loc1", now_us()))
+    client = Client()
+    client.force_login(member)
+    return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+
+@pytest.mark.feature("W03")
+def test_a_customer_is_found_and_opened_by_keyboard_alone(
+    live_server: LiveServer, session: str
+) -> None:
+    with _browsing(live_server, session) as page:
+        page.goto("/sync/")
+        page.keyboard.press("/")
+        page.keyboard.type("Linqvist")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("mark")
+        assert page.locator("[data-rows] .name").first.inner_text() == "Linh Lindqvist"
+        page.locator("#q").focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/customers/*-*/")
+        page.keyboard.press("e")
+        page.wait_for_url("**/edit")
+        page.locator("h1").click()
+        page.keyboard.press("?")
+        assert page.locator("dialog[open]").count() == 1
+        page.keyboard.press("Escape")
+        assert page.locator("dialog[open]").count() == 0
+        page.keyboard.press("n")
+        page.wait_for_url("**/customers/new")
+
+
+@pytest.mark.feature("W03")
+def test_search_answers_as_one_types_and_back_brings_it_again(
+    live_server: LiveServer, session: str
+) -> None:
+    with _browsing(live_server, session) as page:
+        page.goto("/customers/")
+        page.locator("#q").press_sequentially("kowalsca")
+        page.wait_for_selector("mark")
+        assert "q=kowalsca" in page.url
+        assert page.evaluate("document.activeElement.id") == "q"
+        page.locator("[data-rows] a").first.click()
+        page.wait_for_url("**/customers/*-*/")
+        page.go_back()
+        page.wait_for_selector("mark")
+        assert page.locator("html").count() == 1
+        page.locator("#q").focus()
+        page.keyboard.press("Escape")
+        page.wait_for_selector("mark", state="detached")
+        assert page.locator("[data-rows] li").count() == 3
+
+
+@pytest.mark.feature("W03")
+def test_a_form_is_mended_in_place(live_server: LiveServer, session: str) -> None:
+    with _browsing(live_server, session) as page:
+        page.goto("/customers/new")
+        page.fill("#id_surname", "Novak")
+        page.fill("#id_email", "nowhere")
+        page.click("main button[type=submit]")
+        page.wait_for_selector("#id_email[aria-invalid=true]")
+        page.wait_for_selector("[data-summary]:focus")
+        assert page.input_value("#id_surname") == "Novak"
+        page.fill("#id_email", "novak@example.com")
+        page.click("main button[type=submit]")
+        page.wait_for_url("**/customers/*-*/")
+        assert page.locator("h1").inner_text() == "Novak"
+
+
+@pytest.mark.feature("W03")
+def test_an_answer_that_does_not_come_is_told_and_nothing_typed_is_lost(
+    live_server: LiveServer, session: str
+) -> None:
+    with _browsing(live_server, session) as page:
+        page.goto("/customers/")
+        page.route("**/customers/?q=*", lambda route: route.abort())
+        page.fill("#q", "Novak")
+        page.wait_for_selector("#lost:not([hidden])")
+        assert page.input_value("#q") == "Novak"
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.feature("W10")
+def test_pages_keep_to_wcag_2_2_aa_and_never_scroll_sideways(
+    live_server: LiveServer, session: str, theme: str, width: int
+) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is missing: npm ci")
+    with _browsing(live_server, session, width, theme) as page:
+        page.goto("/customers/")
+        record = urlsplit(str(page.locator("[data-rows] a").first.get_attribute("href"))).path
+        for path in ("/customers/", "/customers/?q=Kowalsca", "/customers/new", record,
+                     f"{record}?as_of=1999-12-31", f"{record}edit", f"{record}delete", "/audit/",
+                     "/sync/", "/nowhere/"):  # fmt: skip
+            page.goto(path)
+            page.evaluate(AXE.read_text())
+            found = page.evaluate(f"axe.run(document, {{runOnly: {RULES}}})")
+            assert [item["id"] for item in found["violations"]] == [], path
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
