@@ -68,15 +68,14 @@ class Contact:
         if self._network.has_kafka() and not (is_due or is_urgent or self._has_unacknowledged()):
             return False
         try:
-            heads = self._heartbeat() if is_due else self._positions()
+            self._heads = self._heartbeat() if is_due else self._positions()
+            self._pull_all(self._heads, is_urgent)
         except PeerFailed as exc:
             self._lost(exc.reason)
             return False
         if is_due:
             self._heartbeat_at = now + HEARTBEAT_SECONDS
         self._back()
-        self._heads = heads
-        self._pull_all(heads, is_urgent)
         return False
 
     def _has_unacknowledged(self) -> bool:
@@ -91,19 +90,20 @@ class Contact:
     def _heartbeat(self) -> Mapping[str, Mapping[str, Any]]:
         answer, offset = self._peer.exchange()
         said = _checked(lambda: wire.said_from_json(answer))
+        head = _checked(lambda: wire.signed_head(answer))
         contacts.note(self._peer.location, said, offset)
-        self._hear(answer)
+        self._hear(head)
         return said.heads
 
     def _positions(self) -> Mapping[str, Mapping[str, Any]]:
         answer = self._peer.positions()
         heads = _checked(lambda: wire.heads_from_json(answer.get("heads")))
+        head = _checked(lambda: wire.signed_head(answer))
         contacts.note_heads(self._peer.location, heads)
-        self._hear(answer)
+        self._hear(head)
         return heads
 
-    def _hear(self, answer: Mapping[str, Any]) -> None:
-        head = _checked(lambda: wire.signed_head(answer))
+    def _hear(self, head: Head | None) -> None:
         if head is not None and head.origin == self._peer.location:
             self._network.hear(head)
 
@@ -132,7 +132,7 @@ class Contact:
     def _lost(self, reason: str) -> None:
         if self._network.answering.get(self._peer.location) is not False:
             log.warning(PEER_LOST, peer=self._peer.location, reason=reason)
-            contacts.note_failure(self._peer.location, reason)
+        contacts.note_failure(self._peer.location, reason)
         self._network.answering[self._peer.location] = False
         self._heartbeat_at = 0.0  # the first word of a peer that is back is a heartbeat
 

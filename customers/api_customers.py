@@ -14,7 +14,7 @@ from accounts import access
 from accounts.authors import author_of, uid_of
 from accounts.roles import PROVIDER, HasRole
 from customers import api_records, commands, listings, queries
-from customers.api_input import ApiView, Asked, basis_of, checked_body, when_of
+from customers.api_input import ApiView, Asked, basis_of, checked_body
 from customers.api_pages import bounds, page_response
 from customers.api_schema import (
     IDEMPOTENCY_KEY,
@@ -70,15 +70,8 @@ class CustomersView(ApiView):
     def post(self, request: Request) -> Response:
         """Enter a customer; one value is enough."""
         body = checked_body(request, CustomerChange)
-        uid, is_new = commands.create_customer(
-            values_of(body),
-            author_of(request),
-            entity_uid=api_records.uid_for_new(request, body),
-            entity_type=body.get("entity_type", "PERSON"),
-            display_name=body.get("display_name"),
-            when=when_of(body),
-        )
-        return api_records.created_response(request, uid, is_new, flat, "api-customer")
+        created = api_records.create(request, values_of(body), body)
+        return api_records.created_response(request, created, flat, "api-customer")
 
 
 class CustomerView(ApiView):

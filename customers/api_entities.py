@@ -9,9 +9,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authors import author_of
-from customers import api_records, commands, listings
-from customers.api_input import ApiView, Asked, checked_body, when_of
+from customers import api_records, listings
+from customers.api_input import ApiView, Asked, checked_body
 from customers.api_pages import bounds, page_response
 from customers.api_schema import (
     IDEMPOTENCY_KEY,
@@ -57,15 +56,8 @@ class EntitiesView(ApiView):
     def post(self, request: Request) -> Response:
         """Enter an entity with its details."""
         body = checked_body(request, EntityChange)
-        uid, is_new = commands.create_customer(
-            values_of(body),
-            author_of(request),
-            entity_uid=api_records.uid_for_new(request, body),
-            entity_type=body.get("entity_type", "PERSON"),
-            display_name=body.get("display_name"),
-            when=when_of(body),
-        )
-        return api_records.created_response(request, uid, is_new, detailed, "api-entity")
+        created = api_records.create(request, values_of(body), body)
+        return api_records.created_response(request, created, detailed, "api-entity")
 
 
 class EntityView(ApiView):

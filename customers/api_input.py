@@ -17,6 +17,7 @@ from django.http import QueryDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.fields import empty
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -25,13 +26,14 @@ from rest_framework.views import APIView
 from accounts.authors import now_us
 from accounts.roles import AGENT, PROVIDER, HasRole
 from customers import moments
-from customers.commands import Basis, When
+from customers.commands import MAX_REASON, Basis, When
+from customers.details import checked_text
+from events.errors import InvalidValue
 from events.stamp import to_micros
 
 MAX_LIMIT = 1000
 MAX_OFFSET = 10_000_000
 DEFAULT_LIMIT = 50
-MAX_REASON = 500
 
 _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
@@ -176,13 +178,20 @@ class Effective(serializers.Field[Any, Any, Any, Any]):
 
 
 class Reason(serializers.CharField):
-    """Why something is done."""
+    """Why something is done; empty or null says nothing."""
 
-    def to_internal_value(self, data: Any) -> str:
+    def __init__(self) -> None:
+        """Make the field."""
+        super().__init__(required=False, allow_blank=True, allow_null=True, max_length=MAX_REASON)
+
+    def run_validation(self, data: Any = empty) -> str | None:
         """Return the text."""
-        if not isinstance(data, str):
-            raise ValidationError("text")
-        return super().to_internal_value(data)
+        if data is empty:
+            super().run_validation(data)
+        try:
+            return None if data is None else checked_text("reason", data, MAX_REASON)
+        except InvalidValue as exc:
+            raise ValidationError(exc.expected) from exc
 
 
 class Paged(Asked):

@@ -1,4 +1,4 @@
-"""What the addresses of one record share: finding it, closed ones, conditions, and who enters it."""
+"""What the addresses of one record share: finding it, closed ones, conditions, entering."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from customers import commands, queries
 from customers.api_input import basis_of, settled, uid_of_text, when_of
 from customers.queries import Customer
 from customers.serializers import NO_VALUE
+from events.errors import InvalidValue
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -75,10 +76,31 @@ def now_response(customer: Customer, represent: Represent, status: int = 200) ->
     return Response(represent(customer), status=status, headers={"ETag": f'"{customer.etag}"'})
 
 
+def create(
+    request: Request, values: Mapping[str, Any], body: Mapping[str, Any]
+) -> tuple[UUID, bool]:
+    """Enter a record; return its uid, and whether it is new."""
+    try:
+        return commands.create_customer(
+            values,
+            author_of(request),
+            entity_uid=uid_for_new(request, body),
+            entity_type=body.get("entity_type", "PERSON"),
+            display_name=body.get("display_name"),
+            when=when_of(body),
+        )
+    except InvalidValue as exc:
+        if exc.field != "values":
+            raise
+        # About the body as a whole: in this one, nothing is called "values".
+        raise ValidationError({"body": [NO_VALUE]}) from exc
+
+
 def created_response(
-    request: Request, uid: UUID, is_new: bool, represent: Represent, route: str
+    request: Request, created: tuple[UUID, bool], represent: Represent, route: str
 ) -> Response:
     """Return 201 and where the new record is, or 200 for one that was entered before."""
+    uid, is_new = created
     response = now_response(queries.get(uid), represent, 201 if is_new else 200)
     response["Location"] = reverse(route, args=[uid], request=request)
     return response

@@ -1,4 +1,4 @@
-"""A customer as JSON: flat for those who know the fields, by detail for those who know the model."""
+"""A customer as JSON: flat with its fields, or by detail as the model has it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from customers.kinds import DETAIL_TYPES
 from customers.differences import Change
+from customers.kinds import DETAIL_TYPES
 from customers.queries import Customer, DetailVersion, HistoryLine
 from customers.search import FieldScore, Hit
 

@@ -18,7 +18,6 @@ from rest_framework.fields import empty
 from customers import details
 from customers.api_input import (
     MAX_LIMIT,
-    MAX_REASON,
     Asked,
     Effective,
     Moment,
@@ -120,7 +119,7 @@ class CustomerChange(Strict):
     entity_type = EntityType(required=False)
     display_name = DisplayName(required=False, allow_null=True, allow_blank=True, max_length=300)
     effective = Effective(required=False, help_text="Since when it is so; absent: now.")
-    reason = Reason(required=False, allow_blank=True, allow_null=True, max_length=MAX_REASON)
+    reason = Reason()
     is_deleted = serializers.BooleanField(
         required=False, help_text="Only what it is: DELETE closes, …/restore opens again."
     )
@@ -190,7 +189,7 @@ class EntityChange(Strict):
     display_name = DisplayName(required=False, allow_null=True, allow_blank=True, max_length=300)
     details = EntityDetailInput(many=True, required=False)
     effective = Effective(required=False, help_text="Since when it is so; absent: now.")
-    reason = Reason(required=False, allow_blank=True, allow_null=True, max_length=MAX_REASON)
+    reason = Reason()
 
     def validate_details(self, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Refuse a code that stands twice."""
@@ -272,5 +271,3 @@ class DiffAsked(Paged):
         if attrs["from"] + timedelta(microseconds=is_day) > attrs["to"]:
             raise ValidationError({"from": ["not after to"], "to": ["not before from"]})
         return attrs
-
-

@@ -26,6 +26,14 @@ SELECT (SELECT count(*) FROM events_deadletter),
        (SELECT count(*) FROM events_conflict WHERE resolved_by IS NULL)
 """
 
+# Writes that the sequencer should have numbered long ago.
+_UNNUMBERED = """
+SELECT EXISTS (
+    SELECT FROM events_outbox o JOIN events_event e ON e.tx = o.tx
+    WHERE e.recorded_at < clock_timestamp() - interval '10 seconds'
+)
+"""
+
 _DOCUMENTS = ("heads", "digest_heads", "capabilities")
 
 # Own events that no peer has: those beyond the highest acknowledged number, and those without one.
@@ -104,6 +112,25 @@ def summary() -> dict[str, Any]:
         "lag_events": lag,
         "unreplicated": unreplicated,
     }
+
+
+def degraded() -> list[str]:
+    """Return what does not work as it should, for ``/readyz``; empty when all is well."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNNUMBERED)
+        [unnumbered] = cursor.fetchone()
+        cursor.execute(_COUNTS)
+        dead_letters, parked, _ = cursor.fetchone()
+    view = _view()
+    silent = [name for name in sorted(settings.PEERS) if not _peer(view, name)["reachable"]]
+    found = {
+        "sequencer: writes wait for their numbers": unnumbered,
+        **{f"peer {name}: out of reach": True for name in silent},
+        **{f"stream of {name}: stopped": True for name in sorted(view.stopped)},
+        f"dead letters: {dead_letters}": dead_letters,
+        f"parked records: {parked}": parked,
+    }
+    return [sentence for sentence, is_so in found.items() if is_so]
 
 
 def _worst(peers: Sequence[Mapping[str, Any]], is_moving: bool) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import structlog
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+from events import status
 
 log = structlog.get_logger("sins.health")
 
@@ -23,18 +25,14 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 when requests can be served, 503 with the parts that fail."""
-    failing = [] if _database_answers() else ["database"]
-    if failing:
-        log.warning(NOT_READY, failing=failing)
-    status = "unavailable" if failing else "ready"
-    return JsonResponse({"status": status, "failing": failing}, status=503 if failing else 200)
+    """Answer 200 when requests can be served, 503 with the parts that fail.
 
-
-def _database_answers() -> bool:
+    What is ``degraded`` takes only its own feature along: pages and API go on.
+    """
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        degraded = status.degraded()
     except DatabaseError:
-        return False
-    return True
+        log.warning(NOT_READY, failing=["database"])
+        return JsonResponse({"status": "unavailable", "failing": ["database"]}, status=503)
+    word = "degraded" if degraded else "ready"
+    return JsonResponse({"status": word, "failing": [], "degraded": degraded})

@@ -18,7 +18,6 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from cockpit import views as cockpit_views
 from events.errors import (
     AlreadyExists,
     InvalidValue,
@@ -202,7 +201,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer what nobody foresaw, without a word about what it was."""
-    return _answer(request, 500) or cockpit_views.server_error(request)
+    return _answer(request, 500) or defaults.server_error(request)
 
 
 def _answer(request: HttpRequest, code: int, detail: str = "") -> HttpResponse | None:

@@ -65,7 +65,7 @@ def _drafts(dice: random.Random, uids: Sequence[UUID], now: int) -> Iterator[Dra
     known = heads.read(uids)
     for uid in uids:
         head = known.get(uid)
-        wanted = {
+        wanted: dict[str, dict[str, object]] = {
             code: {"value": dice.choice(TEXTS)} for code in dice.sample(CODES, dice.randrange(1, 4))
         }
         if head is None or not head.exists:

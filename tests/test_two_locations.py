@@ -73,7 +73,8 @@ def change(locations: Locations, where: str, uid: str, /, **values: str | None) 
         assert answer.status_code == 200, answer.text
 
 
-def shown(locations: Locations, name: str, uid: str) -> dict[str, Any] | None:
+def shown(locations: Locations, name: str, uid: str) -> Any:
+    """Return a customer as the API shows it; None if it does not."""
     with locations[name].api() as api:
         answer = api.get(f"/customers/{uid}")
         return answer.json() if answer.status_code == 200 else None

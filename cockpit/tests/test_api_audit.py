@@ -136,7 +136,8 @@ def _without_secrets() -> str:
 
 
 @pytest.mark.parametrize(("query", "named"), [
-    ({"entity": "x"}, {"entity"}), ({"actor": "1"}, {"actor"}), ({"operation": "drop"}, {"operation"}),
+    ({"entity": "x"}, {"entity"}), ({"actor": "1"}, {"actor"}),
+    ({"operation": "drop"}, {"operation"}),
     ({"from": "2026-02-01", "to": "2026-01-31"}, {"from", "to"}), ({"from": "soon"}, {"from"}),
     ({"after": "x"}, {"after"}), ({"limit": "ten"}, {"limit"}), ({"page": "2"}, {"page"}),
     ({"origin": "a\x00"}, {"origin"}),

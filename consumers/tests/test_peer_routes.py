@@ -24,9 +24,15 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-def signed_headers(seed: bytes = SEEDS["loc2"], **other: object) -> dict[str, str]:
-    values = {"sender": "loc2", "receiver": "loc1", "method": "GET", "route": "events",
-              "query": "origin=loc1&epoch=1&after=0", "date": now(), "body": b""}  # fmt: skip
+def signed_headers(seed: bytes = SEEDS["loc2"], **other: Any) -> dict[str, str]:
+    values: dict[str, Any] = {
+        "sender": "loc2",
+        "receiver": "loc1",
+        "method": "GET",
+        "route": "events",
+        "query": "origin=loc1&epoch=1&after=0",
+        "date": now(),
+    }
     call = Call(**{**values, **other})
     signature = chain.signature_of(call.signed_bytes(), seed)
     return {

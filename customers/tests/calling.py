@@ -100,7 +100,10 @@ def check_described(method: str, path: str, answer: Answer) -> None:
         return
     schema = described["content"][answer["Content-Type"]]["schema"]
     root = {**schema, "components": description()["components"]}
-    errors = [f"{list(e.path)}: {e.message}" for e in Draft202012Validator(root).iter_errors(answer.json())]
+    errors = [
+        f"{list(e.path)}: {e.message}"
+        for e in Draft202012Validator(root).iter_errors(answer.json())
+    ]
     assert errors == []
 
 
@@ -110,4 +113,3 @@ def _operation(method: str, path: str) -> dict[str, Any] | None:
             found: dict[str, Any] | None = operations.get(method.lower())
             return found
     return None
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 from uuid import UUID, uuid4
 
@@ -18,7 +19,7 @@ from events.models import Event
 
 pytestmark = [pytest.mark.django_db, pytest.mark.api]
 
-ANA = {"surname": "Kovač", "name": "Ana", "dob": "1984-03-17", "document_number": "AB 123"}
+ANA: Any = {"surname": "Kovač", "name": "Ana", "dob": "1984-03-17", "document_number": "AB 123"}
 KEYS = {
     "entity_uid", "entity_type", "display_name", "surname", "name", "dob", "document_number",
     "phone", "email", "company", "notes", "owner", "created_at", "updated_at", "is_deleted",
@@ -218,7 +219,9 @@ class TestChange:
         body = {"entity_type": "INSTITUTION", "display_name": "Acme Ltd"}
         shown = agent.patch(f"customers/{uid}", body).json()
         assert (shown["entity_type"], shown["display_name"]) == ("INSTITUTION", "Acme Ltd")
-        assert agent.patch(f"customers/{uid}", {"display_name": None}).json()["display_name"] == "Acme"
+        assert (
+            agent.patch(f"customers/{uid}", {"display_name": None}).json()["display_name"] == "Acme"
+        )
 
     @pytest.mark.feature("A06")
     def test_a_lost_update_shows_both_values(self, agent: Caller) -> None:

@@ -84,7 +84,9 @@ class TestEntities:
         answer = agent.patch(f"entities/{uid}", body)
         shown = answer.json()
         assert shown["display_name"] == "Alice B."
-        assert [(d["detail_code"], d["value"]["value"]) for d in shown["details"]] == [("phone", "1")]
+        assert [(d["detail_code"], d["value"]["value"]) for d in shown["details"]] == [
+            ("phone", "1")
+        ]
         assert answer["ETag"] == agent.get(f"entities/{uid}")["ETag"]
         agent.patch(f"entities/{uid}", body)
         assert events() == 2
@@ -218,7 +220,8 @@ class TestTime:
             "changes": [
                 {"detail_code": None, "before": _named("Kovač"), "after": _named("Novak")},
                 {"detail_code": "phone", "before": {"value": "1"}, "after": None},
-                {"detail_code": "surname", "before": {"value": "Kovač"}, "after": {"value": "Novak"}},
+                {"detail_code": "surname", "before": {"value": "Kovač"},
+                 "after": {"value": "Novak"}},
             ],
         }]  # fmt: skip
         assert agent.get("diff", {"from": "2026-03-12", "to": "2026-03-20"}).json()["count"] == 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ SEED = b"s" * 32
 KEY = chain.public_key(SEED)
 
 
-def head(**other: object) -> Head:
+def head(**other: Any) -> Head:
     said = Head("loc1", 1, 3, chain.start("loc1", 1))
     return chain.sign(replace(said, **other), SEED)
 

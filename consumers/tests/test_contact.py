@@ -1,0 +1,328 @@
+"""One peer and one location in one process: what is asked, pulled, noted, refused."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from consumers import contact, runner, wire
+from consumers.contact import Contact, Network
+from consumers.deliveries import Deliveries, Delivery
+from consumers.errors import NotVerified, PeerFailed
+from consumers.pull import Peer
+from consumers.runner import Consumer
+from consumers.tests.origins import Elsewhere, number_all, stream_of
+from consumers.tests.test_apply import three_people
+from consumers.verify import Run
+from events import streams
+from events.models import DeadLetter, PeerContact
+from events.streams import Page
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+class FakePeer:
+    """Answers as loc2 would, out of its pages; ``spoil`` changes answers."""
+
+    def __init__(self, runs: dict[str, list[Run]]) -> None:
+        self.runs = runs
+        self.asked: list[str] = []
+        self.spoil: Callable[[str, Any], Any] = lambda route, answer: answer
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        route = request.url.path.removeprefix("/sync/")
+        self.asked.append(route)
+        assert set(request.headers) >= {"x-sins-location", "x-sins-date", "x-sins-signature"}
+        answer = self.spoil(route, getattr(self, route)(dict(request.url.params)))
+        return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
+
+    def heads(self, _: dict[str, str]) -> dict[str, Any]:
+        said = {
+            origin: {"epoch": 1, "seq": runs[-1].head.seq, "chain": runs[-1].head.chain.hex()}
+            for origin, runs in self.runs.items()
+        }
+        own = self.runs.get("loc2")
+        return {"heads": said, "head": own[-1].head.to_json() if own else None}
+
+    def heartbeat(self, values: dict[str, str]) -> dict[str, Any]:
+        beat = {
+            "digest": "d",
+            "digest_heads": {},
+            "clock": now_us() + 2_000_000,
+            "capabilities": {},
+        }
+        return {**self.heads(values), **beat}
+
+    def events(self, values: dict[str, str]) -> dict[str, Any]:
+        for run in self.runs.get(values["origin"], []):
+            if run.items[0].seq - 1 == int(values["after"]):
+                page = Page(run.origin, 1, int(values["after"]), run.before or b"", run.items,
+                            run.head)  # fmt: skip
+                return wire.page_to_json(page)
+        return {"head": None}
+
+
+@pytest.fixture
+def runs(databases):
+    return {"loc2": stream_of(databases, "loc2", three_people)}
+
+
+@pytest.fixture
+def fake(runs, monkeypatch) -> FakePeer:
+    fake = FakePeer(runs)
+    client = httpx.Client
+
+    def faked(**arguments: Any) -> httpx.Client:
+        return client(**{**arguments, "transport": httpx.MockTransport(fake)})
+
+    monkeypatch.setattr("consumers.pull.httpx.Client", faked)
+    return fake
+
+
+@pytest.fixture
+def has_kafka() -> list[bool]:
+    return []
+
+
+@pytest.fixture
+def network(applier, has_kafka):
+    """The other side of the queue: what is delivered is applied at once, in a thread."""
+    stop = threading.Event()
+    deliveries = Deliveries(stop)
+
+    def apply_all() -> None:
+        from django.db import connection
+
+        while not stop.is_set():
+            delivery = deliveries.next(0.05)
+            if delivery is not None:
+                try:
+                    applier.apply(delivery.run)
+                except NotVerified:
+                    pass
+                finally:
+                    delivery.done.set()
+        connection.close()
+
+    thread = threading.Thread(target=apply_all)
+    thread.start()
+    yield Network(deliveries, applier.hear, lambda: bool(has_kafka), stop)
+    stop.set()
+    thread.join()
+
+
+def new_contact(network: Network) -> Contact:
+    return Contact(Peer("loc2", now_us), network)
+
+
+def noted() -> PeerContact:
+    return PeerContact.objects.get(location="loc2")
+
+
+def test_heartbeat_shows_a_higher_number_and_it_is_pulled(fake, network):
+    one = new_contact(network)
+    one.step()
+    assert streams.applied_seq("loc2", 1) == 5
+    assert fake.asked == ["heartbeat", "events"]
+    assert noted().heads["loc2"]["seq"] == 5
+    assert 1500 < (noted().clock_offset_ms or 0) < 2500
+    assert (noted().digest, noted().last_error) == ("d", "")
+    one.step()
+    assert fake.asked[2:] == ["heads"]
+    one.close()
+
+
+def test_with_kafka_only_heartbeats_are_sent(fake, network, has_kafka, monkeypatch):
+    monkeypatch.setattr(contact, "GRACE_SECONDS", 0)
+    has_kafka.append(True)
+    one = new_contact(network)
+    one.step()
+    one.step()
+    assert fake.asked == ["heartbeat", "events"]
+    one.poke()
+    assert one.wake.is_set()
+    one.step()
+    assert fake.asked[2:] == ["heads"]
+
+
+def test_with_kafka_own_events_are_followed_until_they_have_arrived(
+    fake, network, has_kafka, monkeypatch
+):
+    monkeypatch.setattr(contact, "GRACE_SECONDS", 0)
+    has_kafka.append(True)
+    Elsewhere("loc1").create(50, surname="Own")
+    number_all("loc1", streams.own_key())
+    one = new_contact(network)
+    one.step()
+    one.step()
+    assert fake.asked == ["heartbeat", "events", "heads"]
+    said = {"epoch": 1, "seq": 1, "chain": "00"}
+    fake.spoil = lambda route, answer: {**answer, "heads": {**answer["heads"], "loc1": said}}
+    one.step()
+    one.step()
+    assert fake.asked[3:] == ["heads"]
+
+
+def test_third_partys_stream_while_it_does_not_answer_itself(databases, network, monkeypatch):
+    three = stream_of(databases, "loc3", three_people)
+    fake = FakePeer({"loc3": three})
+    client = httpx.Client
+    monkeypatch.setattr(
+        "consumers.pull.httpx.Client",
+        lambda **a: client(**{**a, "transport": httpx.MockTransport(fake)}),
+    )
+    network.answering["loc3"] = True
+    one = new_contact(network)
+    one.step()
+    assert streams.applied_seq("loc3", 1) == 0
+    network.answering["loc3"] = False
+    one.step()
+    assert streams.applied_seq("loc3", 1) == 5
+
+
+def failing(route: str, answer: Any) -> Any:
+    raise httpx.ConnectError("refused, with an address in it")
+
+
+BAD = {
+    "away": failing,
+    "refuses": lambda route, answer: httpx.Response(403, json={}),
+    "redirects": lambda route, answer: httpx.Response(302, headers={"Location": "http://else/"}),
+    "no json": lambda route, answer: httpx.Response(200, text="<html>"),
+    "a list": lambda route, answer: [1],
+    "no heads": lambda route, answer: {},
+    "strange heads": lambda route, answer: {**answer, "heads": {"loc2": {"epoch": 1}}},
+    "strange head": lambda route, answer: {**answer, "head": {"origin": 5}},
+    "strange clock": lambda route, answer: {**answer, "clock": "noon"},
+    "strange digest": lambda route, answer: {**answer, "digest_heads": {"loc2": ["x"]}},
+    "long digest": lambda route, answer: {**answer, "digest": "d" * 100},
+}
+
+
+@pytest.mark.parametrize("how", BAD)
+def test_bad_answer_is_a_failure_and_a_good_one_heals_it(fake, network, how):
+    one = new_contact(network)
+    fake.spoil = BAD[how]
+    one.step()
+    one.step()
+    assert fake.asked == ["heartbeat", "heartbeat"]
+    assert noted().last_error
+    assert "address" not in noted().last_error
+    assert streams.applied_seq("loc2", 1) == 0
+    fake.spoil = lambda route, answer: answer
+    one.step()
+    assert noted().last_error == ""
+    assert streams.applied_seq("loc2", 1) == 5
+
+
+BAD_PAGES = {
+    "empty": lambda page: {"head": None},
+    "other origin": lambda page: {**page, "head": {**page["head"], "origin": "loc3"}},
+    "no events": lambda page: {**page, "events": []},
+    "no base64": lambda page: {**page, "events": [{**page["events"][0], "raw": "?"}]},
+    "no seq": lambda page: {**page, "events": [{}]},
+    "gap": lambda page: {**page, "events": page["events"][1:]},
+    "forged": lambda page: {**page, "head": {**page["head"], "signature": "00" * 64}},
+}
+
+
+@pytest.mark.parametrize("how", BAD_PAGES)
+def test_bad_page_applies_nothing(fake, network, how):
+    one = new_contact(network)
+    spoil = BAD_PAGES[how]
+    fake.spoil = lambda route, answer: spoil(answer) if route == "events" else answer
+    one.step()
+    assert streams.applied_seq("loc2", 1) == 0
+    fake.spoil = lambda route, answer: answer
+    one.step()
+    assert streams.applied_seq("loc2", 1) == 5
+
+
+def test_answer_too_large_is_not_read(fake, network, monkeypatch):
+    monkeypatch.setattr("consumers.pull.MOST_BYTES", 10)
+    with pytest.raises(PeerFailed):
+        Peer("loc2", now_us).positions()
+
+
+def test_head_that_contradicts_is_heard(databases, fake, network, applier, runs):
+    applier.apply(runs["loc2"][0])
+    other = stream_of(databases, "loc2", lambda pen: pen.create(9, surname="Other"))
+    applier._positions.clear()
+    applier.apply(runs["loc2"][0])
+    fake.runs = {"loc2": other}
+    new_contact(network).step()
+    assert streams.stopped() == {"loc2": "fork"}
+
+
+@pytest.fixture
+def consumer(fake, settings):
+    settings.PEERS = {"loc2": settings.PEERS["loc2"]}
+    return Consumer(threading.Event())
+
+
+def test_process_applies_beats_takes_the_digest_and_ends(fake, consumer, monkeypatch):
+    monkeypatch.setattr(runner, "DIGEST_LOOK_SECONDS", 0.1)
+    thread = threading.Thread(target=consumer.run)
+    thread.start()
+    end = time.monotonic() + 10
+    while time.monotonic() < end and not PeerContact.objects.filter(
+        location="loc1", digest_heads={"loc2": [1, 5]}
+    ):
+        time.sleep(0.05)
+    consumer._stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert streams.applied_seq("loc2", 1) == 5
+    assert PeerContact.objects.get(location="loc1").digest_heads == {"loc2": [1, 5]}
+
+
+def test_pulled_page_that_is_not_verified_is_a_dead_letter(consumer, runs):
+    (run,) = runs["loc2"]
+    raw = run.items[1].raw.replace(b"1", b"2", 1)
+    items = [run.items[0], replace(run.items[1], raw=raw), *run.items[2:]]
+    delivery = Delivery(replace(run, items=items))
+    consumer._apply(delivery)
+    assert delivery.done.is_set()
+    letter = DeadLetter.objects.get()
+    assert (letter.source, letter.seq, letter.reason) == ("pull", 2, "page_not_verified")
+    consumer._apply(Delivery(replace(run, items=items)))
+    assert DeadLetter.objects.count() == 1  # the same bytes at the same place
+
+
+def test_who_delivers_waits_for_room_and_gives_up_when_stopped(runs):
+    stop = threading.Event()
+    deliveries = Deliveries(stop)
+    (run,) = runs["loc2"]
+    threads = [threading.Thread(target=deliveries.deliver, args=[run]) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    assert all(thread.is_alive() for thread in threads)
+    stop.set()
+    for thread in threads:
+        thread.join(2)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_heartbeat_of_this_location_is_readable_by_another(fake):
+    from consumers import heartbeat
+
+    Elsewhere("loc1").create(1, surname="Own")
+    number_all("loc1", streams.own_key())
+    document = json.loads(json.dumps(heartbeat.own(now_us())))
+    said = wire.said_from_json(document)
+    assert said.heads["loc1"]["seq"] == 1
+    head = wire.signed_head(document)
+    assert head is not None
+    assert head.seq == 1
