@@ -30,7 +30,7 @@ UNUSABLE_TOKEN = "unusable_token"
 LACKS_ROLE = "lacks_role"
 
 
-def log_access(
+def log_access(  # noqa: PLR0913 - a column each
     kind: str,
     *,
     at: int,
@@ -88,5 +88,4 @@ def address_hmac(request: HttpRequest) -> str:
 
 
 def _secret() -> bytes:
-    secret = settings.NETWORK_SECRET
-    return secret if isinstance(secret, bytes) else base64.b64decode(secret)
+    return base64.b64decode(settings.NETWORK_SECRET)

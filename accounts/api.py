@@ -120,7 +120,8 @@ def _body(request: Request) -> Any:
 def _authenticated(request: Request, username: str, password: str) -> Member:
     """Return the member, through the same lock-out as the sign-in page."""
     try:
-        member = get_adapter().authenticate(request._request, username=username, password=password)
+        plain = request._request  # noqa: SLF001 - the adapter counts attempts by Django's request
+        member = get_adapter().authenticate(plain, username=username, password=password)
     except FormError as exc:
         raise Throttled(wait=LOCKED_OUT_SECONDS) from exc
     if not isinstance(member, Member):

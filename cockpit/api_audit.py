@@ -32,8 +32,11 @@ class AuditAsked(Asked):
         error_messages={"invalid_choice": f"one of {', '.join(audit.OPERATIONS)}"},
     )
     limit = Whole(required=False, min_value=1, max_value=MAX_LIMIT)
-    after = serializers.CharField(
-        required=False, help_text="Where the last page ended; it stands in `next`."
+    after = serializers.RegexField(
+        f"^{audit.PLACE}$",
+        required=False,
+        error_messages={"invalid": "what stood in the address of the next page"},
+        help_text="Where the last page ended; it stands in `next`.",
     )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
@@ -43,10 +46,7 @@ class AuditAsked(Asked):
 
     def validate_after(self, value: str) -> audit.Place:
         """Return the place."""
-        try:
-            return audit.place_of(value)
-        except ValueError as exc:
-            raise ValidationError("what stood in the address of the next page") from exc
+        return audit.place_of(value)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a period that ends before it begins."""

@@ -27,7 +27,7 @@ from events.cursors import Advance, Numbered
 from events.envelope import Event
 from events.errors import ForkedStream, WrongCursor
 from events.recorder import Received, receive
-from events.streams import Position, keep_head
+from events.streams import Position
 
 MOST_EVENTS = 1000
 WORK_SECONDS = 0.2
@@ -76,12 +76,16 @@ class Applier:
             known = self._positions[origin, epoch] = Position(epoch, seq, value)
         return known
 
+    def latest_epoch(self, origin: str) -> int:
+        """Return the newest epoch of which anything is applied here; the first if nothing is."""
+        known = streams.positions().get(origin)
+        return streams.FIRST_EPOCH if known is None else known.epoch
+
     def apply(self, run: Run) -> int:
         """Apply a run; return how many of its events are new here.
 
         1. Check it against its head, up to which it is whole transactions.
-        2. Keep the head: whoever pulls from here needs it.
-        3. Apply batch by batch, each with its step of the cursor.
+        2. Apply batch by batch, each with its step of the cursor; the last one keeps the head.
 
         ``NotVerified`` if it is not what its origin signed: then nothing is applied.
         ``WrongCursor`` if another process has applied meanwhile: the next call goes on from there.
@@ -97,11 +101,9 @@ class Applier:
         except ForkedStream:
             self._stop(run)
             return 0
-        with connection.cursor() as cursor:  # 2
-            keep_head(cursor, run.head)
         entries = _without_reused(entries)
         try:
-            return sum(self._batch(run, batch) for batch in self._batches(entries))  # 3
+            return sum(self._batch(run, batch) for batch in self._batches(entries))  # 2
         except WrongCursor:
             self._positions.clear()
             raise
@@ -113,7 +115,6 @@ class Applier:
 
     def _stop(self, run: Run) -> None:
         log.error(FORKED, origin=run.origin, epoch=run.epoch, seq=run.head.seq)
-        self.position(run.origin, run.epoch)  # a stream is stopped at its cursor
         streams.stop(run.origin, run.epoch, FORK)
         self._bury(run, run.head.seq, FORK, run.head.signed_bytes(), run.source)
 
@@ -168,6 +169,7 @@ class Applier:
                 for e in entries
             ],
             run.kafka_offset if last.seq == run.head.seq else None,
+            run.head if last.seq == run.head.seq else None,
         )
         sealed = [entry.sealed for entry in entries if entry.sealed]
         fresh = receive(sealed, Received(self.clock(), advance, poison))

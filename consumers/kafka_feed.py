@@ -65,7 +65,10 @@ class KafkaFeed:
         except ValueError:
             self._bury(origin, None, None, UNREADABLE, record.value)
             return
-        inbox = self._inbox(origin, epoch)
+        # Nobody signed this header: a stream it alone names is not opened.
+        inbox = self._inboxes.get((origin, epoch))
+        if inbox is None and epoch == self._applier.latest_epoch(origin):
+            inbox = self._inbox(origin, epoch)
         if inbox is None or item.seq <= self._applier.position(origin, epoch).seq:
             return
         try:

@@ -15,7 +15,8 @@ from consumers.errors import PeerFailed
 from consumers.signing import Call, headers_of
 from consumers.verify import Run
 
-MOST_BYTES = 64 * 1024 * 1024
+# A page is about 1,000 events; one of the longest fields there can be takes 72 kB in base64.
+MOST_BYTES = 256 * 1024 * 1024
 TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 
 

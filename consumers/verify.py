@@ -103,12 +103,12 @@ def decoded(item: Item, origin: str) -> Event:
     ``UndecodableEvent`` if it is none of that origin, ``MissingKey`` if it does not open.
     """
     try:
-        event = keys.open_event(item.raw, item.ct, item.wrapped)
+        event = from_raw(item.raw)
     except UndecodableEvent as exc:
         raise UndecodableEvent(NO_EVENT) from exc
     if event.origin != origin:
         raise UndecodableEvent(OTHER_STREAM)
-    return event
+    return keys.opened_event(event, item.raw, item.ct, item.wrapped)
 
 
 def _fitting(event: Event, ct: bytes | None) -> bytes | None:

@@ -111,8 +111,8 @@ class CustomerView(ApiView):
         """Close a customer: no version stays open, all history stays. Again: the same answer."""
         uid = api_records.path_uid(entity_uid)
         customer = queries.get(uid)
+        basis = basis_of(request, customer.etag)
         if not customer.is_deleted:
-            basis = basis_of(request, customer.etag)
             commands.delete_customer(uid, author_of(request), basis=basis)
         return Response(status=204)
 

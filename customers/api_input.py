@@ -92,7 +92,7 @@ class Strict(serializers.Serializer[Any]):
         if isinstance(data, Mapping):
             unknown = [str(name) for name in data if name not in self.fields]
             if unknown:
-                known = f"unknown; known are {', '.join(self.fields)}"
+                known = f"unknown; known are {', '.join(self.fields) or 'none'}"
                 raise ValidationError({name: [known] for name in unknown})
         values: dict[str, Any] = super().to_internal_value(data)
         return values
@@ -213,7 +213,8 @@ class ApiView(APIView):
         super().initial(request, *args, **kwargs)
         method = "GET" if request.method == "HEAD" else str(request.method)
         query = request.query_params
-        self.asked = self.questions.get(method, Asked).of(query) if method != "OPTIONS" else {}
+        is_served = method != "OPTIONS" and hasattr(self, method.lower())
+        self.asked = self.questions.get(method, Asked).of(query) if is_served else {}
 
 
 def settled(instant: datetime) -> datetime:

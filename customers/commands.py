@@ -65,14 +65,10 @@ def create_customer(
     return uid, True
 
 
-def new_groups(
-    values: Values, entity_type: str, display_name: str | None
-) -> dict[str, Fields]:
+def new_groups(values: Values, entity_type: str, display_name: str | None) -> dict[str, Fields]:
     """Return the groups of a new customer; ``InvalidValue`` if nothing identifies it."""
     groups = details.groups_of(values) | _naming(display_name)
-    said = {
-        group: fields for group, fields in groups.items() if fields["value"] is not None
-    }
+    said = {group: fields for group, fields in groups.items() if fields["value"] is not None}
     if not said:
         raise InvalidValue("values", "at least one value is needed, such as a surname")
     return {"type": {"value": details.checked_type(entity_type)}, **said}
@@ -131,9 +127,7 @@ def delete_customer(
     )
 
 
-def restore_customer(
-    entity_uid: UUID, author: Author, *, reason: str | None = None
-) -> bool:
+def restore_customer(entity_uid: UUID, author: Author, *, reason: str | None = None) -> bool:
     """Open a closed customer again, with what was entered meanwhile. False if it is open."""
     opened = {"deleted": {"value": False}}
     if not _exists_deleted(entity_uid):
@@ -159,9 +153,7 @@ def scd2_upsert_entity(
     return _upsert(entity_uid, groups, author)
 
 
-def scd2_upsert_detail(
-    entity_uid: UUID, author: Author, detail_code: str, value: Any
-) -> bool:
+def scd2_upsert_detail(entity_uid: UUID, author: Author, detail_code: str, value: Any) -> bool:
     """Make one detail of an entity so; return False if it is so already."""
     return _upsert(entity_uid, details.groups_of({detail_code: value}), author)
 
@@ -170,11 +162,7 @@ def record_new(
     customers: Sequence[tuple[UUID, Mapping[str, Fields]]], author: Author
 ) -> Sequence[UUID]:
     """Enter those customers that are not here yet, in one transaction; return their uids."""
-    there = {
-        uid
-        for uid, head in heads.read(uid for uid, _ in customers).items()
-        if head.exists
-    }
+    there = {uid for uid, head in heads.read(uid for uid, _ in customers).items() if head.exists}
     drafts = [new_draft(uid, groups) for uid, groups in customers if uid not in there]
     return [event.entity_uid for event in record(drafts, author)] if drafts else []
 
@@ -204,9 +192,7 @@ def _upsert(uid: UUID, groups: Mapping[str, Fields], author: Author) -> bool:
     try:
         return _record(uid, "customers.details_changed", groups, author, NO_BASIS, NOW)
     except Unknown:
-        return bool(
-            record([new_draft(uid, {"type": {"value": "PERSON"}, **groups})], author)
-        )
+        return bool(record([new_draft(uid, {"type": {"value": "PERSON"}, **groups})], author))
 
 
 def _reason(when: When) -> str | None:
@@ -218,9 +204,7 @@ def _reason(when: When) -> str | None:
 def _naming(display_name: str | None) -> dict[str, Fields]:
     if display_name is None:
         return {}
-    text = details.checked_text(
-        "display_name", display_name, details.DEFAULT_MAX_LENGTH
-    )
+    text = details.checked_text("display_name", display_name, details.DEFAULT_MAX_LENGTH)
     return {"display_name": {"value": text or None}}
 
 

@@ -14,7 +14,7 @@ from events.errors import InvalidValue
 
 MAX_LENGTH = {"notes": 10_000}
 DEFAULT_MAX_LENGTH = 300
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|[\ud800-\udfff]")
 
 
@@ -23,10 +23,7 @@ def groups_of(values: Mapping[str, Any]) -> dict[str, Fields]:
 
     ``InvalidValue`` names the first field that is unknown or not of its form.
     """
-    return {
-        code.lower(): {"value": checked(code.lower(), value)}
-        for code, value in values.items()
-    }
+    return {code.lower(): {"value": checked(code.lower(), value)} for code, value in values.items()}
 
 
 def checked(code: str, value: Any) -> str | None:
@@ -75,7 +72,7 @@ def _date(code: str, text: str) -> str:
 
 
 def _email(code: str, text: str) -> str:
-    if not _EMAIL.fullmatch(text):
+    if not re.fullmatch(EMAIL, text):
         raise InvalidValue(code, "expected an e-mail address")
     return text
 

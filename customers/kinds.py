@@ -20,17 +20,17 @@ from events.registry import (
 
 ENTITY_TYPES = {"PERSON": "Person", "INSTITUTION": "Institution"}
 
-# code: (label, type of value, searchable)
+# code: (label, type of value, searchable, genesis number for ever)
 DETAIL_TYPES = {
-    "surname": ("Surname", "text", True),
-    "name": ("Name", "text", True),
-    "dob": ("Date of birth", "date", True),
-    "document_number": ("Document number", "document_number", True),
-    "phone": ("Phone", "phone", False),
-    "email": ("E-mail", "email", False),
-    "company": ("Company", "text", False),
-    "notes": ("Notes", "text", False),
-    "owner": ("Owner", "member", False),
+    "surname": ("Surname", "text", True, 1),
+    "name": ("Name", "text", True, 2),
+    "dob": ("Date of birth", "date", True, 3),
+    "document_number": ("Document number", "document_number", True, 4),
+    "phone": ("Phone", "phone", False, 5),
+    "email": ("E-mail", "email", False, 6),
+    "company": ("Company", "text", False, 7),
+    "notes": ("Notes", "text", False, 8),
+    "owner": ("Owner", "member", False, 9),
 }
 
 _ENTITY = RowKey("entity", "")
@@ -109,8 +109,8 @@ ENTITY_TYPE = Kind(
     rows=_coded_rows("entity_type", ("code", "label")),
     clear_groups=STRUCTURAL_GROUPS | {"definition"},
     genesis=tuple(
-        GenesisEntity(code, {"definition": {"code": code, "label": label}})
-        for code, label in ENTITY_TYPES.items()
+        GenesisEntity(n, code, {"definition": {"code": code, "label": ENTITY_TYPES[code]}})
+        for n, code in ((1, "PERSON"), (2, "INSTITUTION"))
     ),
     genesis_type="customers.entity_type_defined",
 )
@@ -126,6 +126,7 @@ DETAIL_TYPE = Kind(
     clear_groups=STRUCTURAL_GROUPS | {"definition"},
     genesis=tuple(
         GenesisEntity(
+            n,
             code,
             {
                 "definition": {
@@ -134,11 +135,11 @@ DETAIL_TYPE = Kind(
                     "value_type": value_type,
                     "is_personal": True,
                     "is_searchable": searchable,
-                    "position": position,
+                    "position": n,
                 }
             },
         )
-        for position, (code, (label, value_type, searchable)) in enumerate(DETAIL_TYPES.items())
+        for code, (label, value_type, searchable, n) in DETAIL_TYPES.items()
     ),
     genesis_type="customers.detail_type_defined",
 )

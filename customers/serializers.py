@@ -34,7 +34,11 @@ from events.errors import InvalidValue
 
 NO_VALUE = "at least one value, such as a surname"
 READ_ONLY = ("created_at", "updated_at")
-_FORMATS = {"date": {"format": "date"}, "member": {"format": "uuid"}}
+_FORMATS: Mapping[str, Mapping[str, Any]] = {
+    "date": {"format": "date"},
+    "member": {"format": "uuid"},
+    "email": {"pattern": rf"^({details.EMAIL})?$", "maxLength": details.DEFAULT_MAX_LENGTH},
+}
 
 
 def _text_schema(code: str) -> dict[str, Any]:
@@ -112,6 +116,17 @@ class DetailCode(serializers.Field[Any, Any, Any, Any]):
         return code
 
 
+@extend_schema_field({"type": "boolean", "enum": [False]})
+class StillOpen(serializers.Field[Any, Any, Any, Any]):
+    """That a record is not closed: closing has a method of its own."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Return False, the only value there is."""
+        if data is not False:
+            raise ValidationError("false; a record is closed with DELETE")
+        return False
+
+
 class CustomerChange(Strict):
     """What of a customer is to be so; a field that is absent stays as it is."""
 
@@ -120,7 +135,7 @@ class CustomerChange(Strict):
     display_name = DisplayName(required=False, allow_null=True, allow_blank=True, max_length=300)
     effective = Effective(required=False, help_text="Since when it is so; absent: now.")
     reason = Reason()
-    is_deleted = serializers.BooleanField(
+    is_deleted = StillOpen(
         required=False, help_text="Only what it is: DELETE closes, …/restore opens again."
     )
 
@@ -136,12 +151,6 @@ class CustomerChange(Strict):
         if isinstance(data, Mapping):
             data = {name: value for name, value in data.items() if name not in READ_ONLY}
         return super().to_internal_value(data)
-
-    def validate_is_deleted(self, value: bool) -> bool:
-        """Refuse closing by a value."""
-        if value:
-            raise ValidationError("false; a record is closed with DELETE")
-        return value
 
 
 @extend_schema_field({"type": "string", "nullable": True})

@@ -77,15 +77,13 @@ class Place:
 
 def place_of(text: str) -> Place:
     """Return the place that ``Place.to_text`` wrote; ``ValueError`` if it is none."""
-    match = _PLACE.fullmatch(text)
+    match = re.fullmatch(PLACE, text)
     if match is None:
         raise ValueError("not a place in the log")
     return Place(int(match[1]), UUID(match[2]), int(match[3]))
 
 
-_PLACE = re.compile(
-    r"(\d{1,18})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(\d{1,6})", re.ASCII
-)
+PLACE = r"([0-9]{1,18})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([0-9]{1,6})"
 
 # The events of a page, newest first; a page begins within the event where the last one ended.
 _EVENTS = """

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from events import sql
+from events.chain import Head
 from events.errors import WrongCursor
+from events.streams import keep_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +23,18 @@ class Numbered:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """A step of the cursor in ``(origin, epoch)`` from number ``after`` over ``numbers``."""
+    """A step of the cursor in ``(origin, epoch)`` from number ``after`` over ``numbers``.
+
+    ``head`` is the signed head at the last of them, if one ends there: whoever pulls from this
+    location needs it.
+    """
 
     origin: str
     epoch: int
     after: int
     numbers: Sequence[Numbered]
     kafka_offset: int | None = None
+    head: Head | None = None
 
 
 # Compare and set: of two processes that apply one stream, the later finds another number.
@@ -41,26 +48,31 @@ RETURNING seq
 
 _START = """
 INSERT INTO events_received (origin, epoch, seq, chain, kafka_offset)
-VALUES (%s, %s, 0, %s, 0) ON CONFLICT DO NOTHING
+VALUES (%s, %s, 0, '', 0) ON CONFLICT DO NOTHING
 """
 _POSITION = "SELECT seq, chain, kafka_offset FROM events_received WHERE origin = %s AND epoch = %s"
 
-_NUMBER = """
+# The sequencer numbers with the same statement.
+NUMBER = """
 INSERT INTO events_eventnumber (origin, epoch, seq, event_id, chain)
 SELECT %s, %s, * FROM unnest(%s::bigint[], %s::uuid[], %s::bytea[])
 """
 
 
 def position(origin: str, epoch: int, start: bytes) -> tuple[int, bytes, int]:
-    """Return ``(seq, chain, kafka_offset)`` of a stream; ``start`` is its chain value at 0."""
-    sql.execute(_START, [origin, epoch, start])
-    [(seq, chain, offset)] = sql.execute(_POSITION, [origin, epoch]).rows()
-    return seq, chain, offset
+    """Return ``(seq, chain, kafka_offset)`` of a stream; ``start`` is its chain value at 0.
+
+    Asking leaves no trace: whoever names a stream that does not exist makes none.
+    """
+    rows = sql.execute(_POSITION, [origin, epoch]).rows()
+    return rows[0] if rows else (0, start, 0)
 
 
 def fence(advance: Advance) -> None:
     """Move the cursor; ``WrongCursor`` if it is not where ``advance`` begins."""
     last = advance.numbers[-1]
+    if advance.after == 0:
+        sql.execute(_START, [advance.origin, advance.epoch])
     moved = sql.execute(
         _FENCE,
         {
@@ -77,9 +89,9 @@ def fence(advance: Advance) -> None:
 
 
 def number(advance: Advance) -> None:
-    """Keep the numbers and chain values of the events just applied."""
+    """Keep the numbers and chain values of the events just applied, and their head."""
     sql.execute(
-        _NUMBER,
+        NUMBER,
         [
             advance.origin,
             advance.epoch,
@@ -88,3 +100,5 @@ def number(advance: Advance) -> None:
             [numbered.chain for numbered in advance.numbers],
         ],
     )
+    if advance.head is not None:
+        keep_head(sql, advance.head)

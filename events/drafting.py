@@ -83,8 +83,8 @@ def _changed(draft: Draft, head: Head, base: Memo, ts: int) -> dict[str, Fields]
     """Return the groups of a draft that are not so already, after checking that it may be made."""
     if head.parked_reason is not None:
         raise Parked(draft.entity_uid)
-    if draft.is_new and head.exists:
-        raise AlreadyExists(draft.entity_uid)
+    if head.exists and (draft.is_new or head.kind_name != draft.kind.name):
+        raise AlreadyExists(draft.entity_uid) if draft.is_new else Unknown(draft.entity_uid)
     if not head.exists and not draft.is_new:
         raise Unknown(draft.entity_uid)
     if draft.effective is not None and not 0 <= draft.effective <= ts:

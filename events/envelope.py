@@ -155,6 +155,10 @@ _MAX_MICROS = 253_370_764_800_000_000  # a year is left for what is written upon
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
+# What reading bytes of any content may raise.
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
 def decoded(raw: bytes) -> Any:
     """Return the document in canonical bytes; ``ValueError`` for bytes that no origin makes."""
     document = json.loads(raw, parse_float=_refused, parse_constant=_refused)
@@ -167,7 +171,7 @@ def from_raw(raw: bytes) -> Event:
     """Return the event that ``raw`` holds; ``UndecodableEvent`` if it holds none."""
     try:
         return _event(decoded(raw))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+    except MALFORMED as exc:
         raise UndecodableEvent from exc
 
 
@@ -194,8 +198,12 @@ def _event(doc: dict[str, Any]) -> Event:
         resolves=tuple(_text(item) for item in doc.get("resolves", ())),
         actor=uid("actor"),
         request_id=_text(doc["request_id"]),
-        secret=None if secret is None else Secret(secret["kid"], secret["iv"], secret["sha256"]),
+        secret=None if secret is None else Secret(*map(_text, _parts(secret))),
     )
+
+
+def _parts(secret: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    return secret["kid"], secret["iv"], secret["sha256"]
 
 
 def _integer(value: object, most: int) -> int:
@@ -222,8 +230,10 @@ def _refused(number: str) -> None:
 
 def opened(event: Event, values: Mapping[str, Fields], reason: str | None) -> Event:
     """Return ``event`` with the values of its ciphertext put back in their groups."""
-    merged = {group: {**fields, **values.get(group, {})} for group, fields in event.set.items()}
-    return replace(event, set=merged, reason=reason)
+    merged = {
+        group: {**fields, **_fields(values.get(group, {}))} for group, fields in event.set.items()
+    }
+    return replace(event, set=merged, reason=None if reason is None else _text(reason))
 
 
 def cloudevent(event: Event) -> dict[str, str]:

@@ -24,8 +24,8 @@ class Head:
     entity_uid: UUID
     kind_name: str
     memo: Memo
-    has_voids: bool = False
-    has_conflicts: bool = False
+    has_open_voids: bool = False
+    has_closing_conflicts: bool = False
     parked_reason: str | None = None
 
     @property
@@ -45,13 +45,14 @@ def etag(stamps: Mapping[str, Stamp]) -> str:
 
 
 _COLUMNS = (
-    "entity_uid, kind, first_ts, last_ts, has_voids, has_conflicts, parked_reason, memo, state"
+    "entity_uid, kind, first_ts, last_ts, has_open_voids, has_closing_conflicts, parked_reason,"
+    " memo, state"
 )
 
 # Missing heads first, then all locks; both in uid order, so that no two writers wait in a circle.
 _ENSURE = """
-INSERT INTO events_entityhead (entity_uid, kind, first_ts, last_ts, is_deleted, has_voids,
-                               has_conflicts, memo, state)
+INSERT INTO events_entityhead (entity_uid, kind, first_ts, last_ts, is_deleted, has_open_voids,
+                               has_closing_conflicts, memo, state)
 SELECT uid, kind, 0, 0, false, false, false, '{}', ''
 FROM unnest(%s::uuid[], %s::text[]) AS wanted (uid, kind) ORDER BY uid
 ON CONFLICT DO NOTHING
@@ -64,11 +65,12 @@ _READ = f"SELECT {_COLUMNS} FROM events_entityhead WHERE entity_uid = ANY(%s)"
 
 _SAVE = """
 UPDATE events_entityhead h SET first_ts = n.first_ts, last_ts = n.last_ts,
-    is_deleted = n.is_deleted, has_voids = n.has_voids, has_conflicts = n.has_conflicts,
-    parked_reason = n.parked_reason, memo = n.memo, state = n.state
+    is_deleted = n.is_deleted, has_open_voids = n.has_open_voids,
+    has_closing_conflicts = n.has_closing_conflicts, parked_reason = n.parked_reason,
+    memo = n.memo, state = n.state
 FROM json_to_recordset(%s) AS n (entity_uid uuid, first_ts bigint, last_ts bigint,
-    is_deleted boolean, has_voids boolean, has_conflicts boolean, parked_reason text, memo jsonb,
-    state bytea)
+    is_deleted boolean, has_open_voids boolean, has_closing_conflicts boolean, parked_reason text,
+    memo jsonb, state bytea)
 WHERE h.entity_uid = n.entity_uid
 """
 
@@ -101,7 +103,17 @@ def save(heads: Iterable[Head]) -> None:
 
 
 def _head(row: tuple[Any, ...]) -> Head:
-    uid, kind, first_ts, last_ts, has_voids, has_conflicts, parked_reason, memo, state = row
+    (
+        uid,
+        kind,
+        first_ts,
+        last_ts,
+        has_open_voids,
+        has_closing_conflicts,
+        parked_reason,
+        memo,
+        state,
+    ) = row
     document = json.loads(memo) if isinstance(memo, str) else memo
     return Head(
         uid,
@@ -122,8 +134,8 @@ def _head(row: tuple[Any, ...]) -> Head:
                 for code, begun in codes.items()
             },
         ),
-        has_voids,
-        has_conflicts,
+        has_open_voids,
+        has_closing_conflicts,
         parked_reason,
     )
 
@@ -142,8 +154,8 @@ def _document(head: Head) -> dict[str, object]:
         "first_ts": memo.first_ts,
         "last_ts": memo.last_ts,
         "is_deleted": memo.is_deleted,
-        "has_voids": head.has_voids,
-        "has_conflicts": head.has_conflicts,
+        "has_open_voids": head.has_open_voids,
+        "has_closing_conflicts": head.has_closing_conflicts,
         "parked_reason": head.parked_reason,
         "memo": {
             "stamps": [[*stamp.to_json(), names] for stamp, names in groups.items()],

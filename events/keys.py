@@ -26,7 +26,17 @@ from cryptography.hazmat.primitives.keywrap import (
 from django.conf import settings
 
 from events import sql
-from events.envelope import Event, Secret, Value, canonical, decoded, from_raw, opened, to_raw
+from events.envelope import (
+    MALFORMED,
+    Event,
+    Secret,
+    Value,
+    canonical,
+    decoded,
+    from_raw,
+    opened,
+    to_raw,
+)
 from events.errors import MissingKey
 
 Subject = tuple[UUID, str]  # (subject_uid, origin): no agreement between locations is needed
@@ -53,7 +63,11 @@ def seal(event: Event, clear_groups: frozenset[str], key: bytes) -> tuple[bytes,
 
 def open_event(raw: bytes, ct: bytes | None, wrapped: bytes | None) -> Event:
     """Return the event with all its values; ``MissingKey`` if they cannot be read here."""
-    event = from_raw(raw)
+    return opened_event(from_raw(raw), raw, ct, wrapped)
+
+
+def opened_event(event: Event, raw: bytes, ct: bytes | None, wrapped: bytes | None) -> Event:
+    """Return ``event``, decoded from ``raw``, with the values of its ciphertext."""
     if event.secret is None:
         return event
     if ct is None or wrapped is None:
@@ -67,9 +81,9 @@ def open_event(raw: bytes, ct: bytes | None, wrapped: bytes | None) -> Event:
     try:
         plain = AESGCM(unwrap(wrapped)).decrypt(bytes.fromhex(event.secret.iv), ct, associated)
         values = decoded(plain)
-    except (InvalidTag, InvalidUnwrap, ValueError) as exc:
+        return opened(event, values["set"], values["reason"])
+    except (InvalidTag, InvalidUnwrap, *MALFORMED) as exc:
         raise MissingKey from exc
-    return opened(event, values["set"], values["reason"])
 
 
 def wrap(key: bytes) -> bytes:

@@ -185,8 +185,8 @@ class EntityHead(models.Model):
     first_ts = models.BigIntegerField(default=0)
     last_ts = models.BigIntegerField(default=0)
     is_deleted = models.BooleanField(default=False)
-    has_voids = models.BooleanField(default=False)
-    has_conflicts = models.BooleanField(default=False)
+    has_open_voids = models.BooleanField(default=False)
+    has_closing_conflicts = models.BooleanField(default=False)
     parked_reason = models.TextField(null=True)  # NULL: not parked
     memo = models.JSONField(default=dict)
     state = models.BinaryField(default=b"")

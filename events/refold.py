@@ -98,10 +98,12 @@ def is_fast(head: Head, new: Sequence[Event]) -> bool:
     """Whether ``new`` events only go on from the head's memo, and cannot make a conflict.
 
     Then nothing earlier needs reading: each takes effect after all before it, its author knew the
-    greatest stamp on whatever it sets, and it neither closes, voids nor resolves anything.
+    greatest stamp on whatever it sets, and it neither closes, voids nor resolves anything. Nor can
+    it end a conflict: only the later of two edits has the greatest stamp, so none but a closing
+    item can be about what its author knew.
     """
     memo = head.memo
-    if memo.is_deleted or head.has_voids or head.has_conflicts:
+    if memo.is_deleted or head.has_open_voids or head.has_closing_conflicts:
         return False
     last, stamps = memo.last_ts, dict(memo.stamps)
     for event in new:
@@ -114,6 +116,12 @@ def is_fast(head: Head, new: Sequence[Event]) -> bool:
         last = event.ts
         stamps.update(dict.fromkeys(event.set, event.stamp))
     return True
+
+
+def has_open_voids(events: Sequence[Event]) -> bool:
+    """Whether a void names an event that is not here yet."""
+    here = {event.event_id for event in events}
+    return any(target not in here for event in events for target in event.voids)
 
 
 def _resume(head: Head, new: Sequence[Event], work: Work) -> None:
@@ -140,7 +148,7 @@ def _start_over(slow: Sequence[Head], work: Work) -> None:
         uid, kind = head.entity_uid, head.kind
         try:
             events = [keys.open_event(*item) for item in stored[uid]]
-        except MissingKey as exc:
+        except (MissingKey, UndecodableEvent) as exc:
             work.heads.append(replace(head, parked_reason=type(exc).__name__))
             continue
         folded = fold(events, kind.rows)
@@ -154,8 +162,8 @@ def _start_over(slow: Sequence[Head], work: Work) -> None:
             replace(
                 head,
                 memo=folded.memo,
-                has_voids=any(event.voids for event in events),
-                has_conflicts=bool(found),
+                has_open_voids=has_open_voids(events),
+                has_closing_conflicts=any(item.is_closing for item in found),
             )
         )
         _derive(head, folded.memo, work)

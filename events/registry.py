@@ -37,8 +37,13 @@ class Derived:
 
 @dataclass(frozen=True, slots=True)
 class GenesisEntity:
-    """A built-in entity with a code, the same everywhere: an entity type, a detail type."""
+    """A built-in entity with a code, the same everywhere: an entity type, a detail type.
 
+    ``n`` is the stamp of its genesis event for ever; a changed definition is one more entry with
+    the same code and the next free ``n`` of its kind.
+    """
+
+    n: int
     code: str
     set: Mapping[str, Mapping[str, Any]]
 
@@ -74,6 +79,8 @@ def register(kind: Kind) -> Kind:
     taken = [event_type for event_type in kind.event_types if event_type in _by_type]
     if kind.name in _kinds or taken:
         raise ValueError(f"{kind.name} or {taken} is registered already")
+    if len({entity.n for entity in kind.genesis}) < len(kind.genesis):
+        raise ValueError(f"{kind.name}: a genesis number is used twice")
     _kinds[kind.name] = kind
     _by_type.update(dict.fromkeys(kind.event_types, kind))
     return kind

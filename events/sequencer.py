@@ -21,6 +21,7 @@ from django.db import connection
 
 from events import chain
 from events.chain import Head
+from events.cursors import NUMBER
 from events.streams import PAGE, Executes, keep_head, own_head
 
 IDLE_SECONDS = 0.05
@@ -39,11 +40,6 @@ _COMMITTED = """
 SELECT o.id, e.event_id, e.raw
 FROM events_outbox o JOIN events_event e ON e.tx = o.tx AND e.origin = %s
 ORDER BY o.id, e.tx_index LIMIT %s
-"""
-
-_NUMBER = """
-INSERT INTO events_eventnumber (origin, epoch, seq, event_id, chain)
-SELECT %s, %s, * FROM unnest(%s::bigint[], %s::uuid[], %s::bytea[])
 """
 
 
@@ -65,7 +61,7 @@ def number_pass(cursor: Executes, location: str, seed: bytes) -> int:
     seqs = range(before.seq + 1, before.seq + 1 + len(rows))
     values = list(chain.steps(before.chain, (bytes(raw) for _, _, raw in rows)))
     event_ids = [event_id for _, event_id, _ in rows]
-    cursor.execute(_NUMBER, [location, before.epoch, list(seqs), event_ids, values])
+    cursor.execute(NUMBER, [location, before.epoch, list(seqs), event_ids, values])
     head = Head(location, before.epoch, seqs[-1], values[-1])  # 3
     keep_head(cursor, chain.sign(head, seed))
     taken = sorted({entry for entry, _, _ in rows})

@@ -36,14 +36,18 @@ SELECT EXISTS (
 
 _DOCUMENTS = ("heads", "digest_heads", "capabilities")
 
-# Own events that no peer has: those beyond the highest acknowledged number, and those without one.
+# Own events without a number, and when the oldest that no peer has was recorded: the first beyond
+# the acknowledged number, else the first without one.
 _UNREPLICATED = """
-SELECT count(*), extract(epoch FROM clock_timestamp() - min(recorded_at))::float8 FROM (
-    SELECT e.recorded_at FROM events_eventnumber n JOIN events_event e USING (event_id)
-    WHERE n.origin = %(own)s AND n.epoch = %(epoch)s AND n.seq > %(acknowledged)s
-    UNION ALL
-    SELECT e.recorded_at FROM events_outbox o JOIN events_event e ON e.tx = o.tx
-) AS waiting
+WITH unnumbered AS (
+    SELECT count(*) AS events, min(e.recorded_at) AS since
+    FROM events_outbox o JOIN events_event e ON e.tx = o.tx
+), next AS (
+    SELECT e.recorded_at AS since FROM events_eventnumber n JOIN events_event e USING (event_id)
+    WHERE n.origin = %(own)s AND n.epoch = %(epoch)s AND n.seq = %(acknowledged)s + 1
+)
+SELECT u.events, extract(epoch FROM clock_timestamp() - coalesce(next.since, u.since))::float8
+FROM unnumbered u LEFT JOIN next ON true
 """
 
 _CONTACTS = """
@@ -115,18 +119,21 @@ def summary() -> dict[str, Any]:
 
 
 def degraded() -> list[str]:
-    """Return what does not work as it should, for ``/readyz``; empty when all is well."""
+    """Return what does not work as it should, for ``/readyz``; empty when all is well.
+
+    It names no location: whoever asks need not be signed in.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_UNNUMBERED)
         [unnumbered] = cursor.fetchone()
         cursor.execute(_COUNTS)
         dead_letters, parked, _ = cursor.fetchone()
     view = _view()
-    silent = [name for name in sorted(settings.PEERS) if not _peer(view, name)["reachable"]]
+    silent = sum(not _peer(view, name)["reachable"] for name in settings.PEERS)
     found = {
         "sequencer: writes wait for their numbers": unnumbered,
-        **{f"peer {name}: out of reach": True for name in silent},
-        **{f"stream of {name}: stopped": True for name in sorted(view.stopped)},
+        f"peers out of reach: {silent}": silent,
+        f"streams stopped: {len(view.stopped)}": view.stopped,
         f"dead letters: {dead_letters}": dead_letters,
         f"parked records: {parked}": parked,
     }
@@ -217,12 +224,14 @@ def _speaks_the_same(contact: Mapping[str, Any]) -> bool:
 def _unreplicated(view: _View, peers: Sequence[Mapping[str, Any]]) -> tuple[int, float | None]:
     if not peers:
         return 0, None
+    acknowledged = max(peer["acknowledged_seq"] for peer in peers)
     values = {
         "own": settings.LOCATION_ID,
         "epoch": view.own.epoch,
-        "acknowledged": max(peer["acknowledged_seq"] for peer in peers),
+        "acknowledged": acknowledged,
     }
     with connection.cursor() as cursor:
         cursor.execute(_UNREPLICATED, values)
-        count, oldest = cursor.fetchone()
+        unnumbered, oldest = cursor.fetchone()
+    count = max(view.own.seq - acknowledged, 0) + unnumbered
     return count, None if oldest is None else round(oldest, 1)

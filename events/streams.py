@@ -17,11 +17,15 @@ PAGE = 1000  # events
 FIRST_EPOCH = 1
 
 
-class Executes(Protocol):
-    """A cursor, be it Django's or psycopg's own."""
+class Sends(Protocol):
+    """Whatever runs a statement: a cursor, or ``events.sql``."""
 
-    def execute(self, query: Any, params: Any = None, /) -> Any:
+    def execute(self, query: Any, params: Any, /) -> Any:
         """Run one statement."""
+
+
+class Executes(Sends, Protocol):
+    """A cursor, be it Django's or psycopg's own."""
 
     def fetchone(self) -> Any:
         """Return the next row."""
@@ -135,7 +139,7 @@ def own_head(cursor: Executes, location: str) -> Head:
     return Head(location, epoch, seq, bytes(value), bytes(signature))
 
 
-def keep_head(cursor: Executes, head: Head) -> None:
+def keep_head(cursor: Sends, head: Head) -> None:
     """Keep a signed head that is known to be its origin's."""
     values = {
         "origin": head.origin,
@@ -214,9 +218,11 @@ def stop(origin: str, epoch: int, reason: str) -> None:
     """Apply nothing more of a stream: it contradicts itself, and a person has to look."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE events_received SET stopped_reason = %s"
-            " WHERE origin = %s AND epoch = %s AND stopped_reason IS NULL",
-            [reason, origin, epoch],
+            "INSERT INTO events_received AS r"
+            " (origin, epoch, seq, chain, kafka_offset, stopped_reason)"
+            " VALUES (%s, %s, 0, %s, 0, %s) ON CONFLICT (origin, epoch) DO UPDATE"
+            " SET stopped_reason = coalesce(r.stopped_reason, excluded.stopped_reason)",
+            [origin, epoch, chain.start(origin, epoch), reason],
         )
 
 

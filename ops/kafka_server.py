@@ -119,7 +119,7 @@ class KafkaServer:
             configuration.write_text(text, encoding="utf-8")
         if (self.directory / "data" / "meta.properties").exists():
             return
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster_id = new_cluster_id()
         done = subprocess.run(  # noqa: S603 - our own Java and jars
             [*command, "kafka.tools.StorageTool", "format", "--ignore-formatted",
              "-t", cluster_id, "-c", str(configuration)],
@@ -141,6 +141,14 @@ class KafkaServer:
                     return
             time.sleep(0.1)
         raise KafkaError(f"Kafka did not start; see {self.directory / 'kafka.log'}.")
+
+
+def new_cluster_id() -> str:
+    """Return an id for a new cluster; Kafka's own tool takes one that begins with - for a flag."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not text.startswith("-"):
+            return text
 
 
 def library() -> Path:

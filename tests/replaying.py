@@ -13,6 +13,7 @@ from events.conflicts import conflicts
 from events.fold import Folded, Version, fold, is_deleted
 from events.models import Conflict, EntityHead
 from events.projection import Place
+from events.refold import has_open_voids
 from events.registry import Kind, kinds
 
 
@@ -35,7 +36,8 @@ def _compare(kind: Kind, uids: list[UUID]) -> None:
         for version in folded.versions:
             wanted[version.key.table][uid, version.key.code, version.valid_from] = version
         found = conflicts(events)
-        assert live[uid].has_conflicts == bool(found)
+        assert live[uid].has_closing_conflicts == any(item.is_closing for item in found)
+        assert live[uid].has_open_voids == has_open_voids(events)
         items |= {(uid, c.item_id, c.group, c.earlier, c.later, c.resolved_by) for c in found}
     for label, model in kind.tables.items():
         want = {place: (place[0], version) for place, version in wanted[label].items()}

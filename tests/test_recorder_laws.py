@@ -84,7 +84,7 @@ def sealed(made: Event, kind: Kind, key: bytes = KEY) -> Sealed:
     made = replace(made, subject_uid=made.entity_uid)
     raw, ct = keys.seal(made, kind.clear_groups, key)
     wrapped = aes_key_wrap(base64.b64decode(settings.WRAPPING_KEY), key)
-    return Sealed(from_raw(raw), raw, ct, wrapped)
+    return Sealed(keys.open_event(raw, ct, wrapped), raw, ct, wrapped)
 
 
 @pytest.mark.feature("M01")

@@ -11,15 +11,15 @@ from collections.abc import Iterator, Sequence
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from consumers import wire
 from consumers.apply import Applier
 from consumers.kafka_feed import KafkaFeed
 from consumers.tests.origins import NOW, PEERS
-from consumers.verify import Run
+from consumers.verify import Run, entry_of
 from events import streams
-from events.digest import compared_tables, take
+from events.digest import Digest, compared_tables, take
 from events.kafka import Sender
 from events.models import Conflict, DeadLetter, EntityHead
 from events.recorder import Received, receive
@@ -30,10 +30,12 @@ from tests.databases import TestDatabases
 from tests.replaying import assert_replay_is_live
 from tests.streams import two_streams
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.feature("S03")]
 
 IS_CI = os.environ.get("CI", "").lower() in {"1", "true"}
-EVENTS = int(os.environ.get("REPLAY_EVENTS", "20000" if IS_CI else "2000"))
+EVENTS = 2000
+# From the broker: in CI more than it keeps of one topic.
+EVENTS_OF_BROKER = int(os.environ.get("REPLAY_EVENTS", "20000" if IS_CI else "2000"))
 TIMES = 3
 LATER = NOW + 10**13
 
@@ -43,17 +45,42 @@ def peers(settings):
     settings.PEERS = PEERS
 
 
+class Histories:
+    """Streams of some size, and what one delivery in plain order makes of them; made once each."""
+
+    def __init__(self, databases: TestDatabases) -> None:
+        self._databases = databases
+        self._made: dict[int, dict[str, list[Run]]] = {}
+        self._found: dict[int, tuple[dict[str, str], Digest]] = {}
+
+    def made(self, events: int) -> dict[str, list[Run]]:
+        if events not in self._made:
+            self._made[events] = two_streams(self._databases, events)
+        return self._made[events]
+
+    def found(self, events: int) -> tuple[dict[str, str], Digest]:
+        if events not in self._found:
+            assert applied(in_order(self.made(events))) == events
+            assert Conflict.objects.exists()
+            assert EntityHead.objects.filter(is_deleted=True).exists()
+            self._found[events] = dump(), take()
+            self._databases.renew()
+        return self._found[events]
+
+
 @pytest.fixture(scope="module")
-def history() -> dict[str, dict[str, list[Run]]]:
-    """What was made once for all tests of this module."""
-    return {}
+def histories(databases: TestDatabases) -> Histories:
+    return Histories(databases)
 
 
 @pytest.fixture
-def made(databases: TestDatabases, history, peers) -> dict[str, list[Run]]:
-    if not history:
-        history["runs"] = two_streams(databases, EVENTS)
-    return history["runs"]
+def made(histories: Histories) -> dict[str, list[Run]]:
+    return histories.made(EVENTS)
+
+
+@pytest.fixture
+def reference(histories: Histories) -> tuple[dict[str, str], Digest]:
+    return histories.found(EVENTS)
 
 
 def dump(*, is_with_versions: bool = False) -> dict[str, str]:
@@ -94,23 +121,10 @@ def applied(runs: Sequence[Run] | Iterator[Run]) -> int:
     return sum(applier.apply(run) for run in runs)
 
 
-@pytest.fixture
-def reference(made, history, databases) -> dict[str, str]:
-    """What one delivery in plain order makes."""
-    if "dump" not in history:
-        assert applied(in_order(made)) == EVENTS
-        assert Conflict.objects.exists()
-        assert EntityHead.objects.filter(is_deleted=True).exists()
-        history["dump"], history["digest"] = dump(), take()
-        databases.renew()
-    return history["dump"]
-
-
 @pytest.mark.parametrize("seed", [1, 2])
-def test_three_deliveries_interleaved_at_random(made, reference, history, seed):
+def test_three_deliveries_interleaved_at_random(made, reference, seed):
     assert applied(interleaved(made, seed)) == EVENTS
-    assert dump() == reference
-    assert take() == history["digest"]
+    assert (dump(), take()) == reference
 
 
 def test_replay_from_0_writes_no_row(made, reference):
@@ -125,23 +139,22 @@ def test_replay_from_0_writes_no_row(made, reference):
     before.pop("events_eventnumber")
     after.pop("events_eventnumber")
     assert after == before
-    assert dump() == reference
+    assert dump() == reference[0]
     assert_replay_is_live()
 
 
 def test_events_without_numbers_that_are_here_change_nothing(made, reference):
     applied(in_order(made))
     before = dump(is_with_versions=True)
-    from consumers.verify import entry_of
-
     for run in in_order(made):
         sealed = [entry_of(item, run.origin).sealed for item in run.items]
         assert receive([item for item in sealed if item], Received(LATER)) == []
     assert dump(is_with_versions=True) == before
 
 
-def test_from_the_embedded_broker_and_what_it_lost_from_a_peer(made, reference, history):
+def test_from_the_embedded_broker_and_what_it_lost_from_a_peer(histories):
     """The broker keeps about 5 MB a topic: what is gone before it is read is pulled."""
+    made, reference = histories.made(EVENTS_OF_BROKER), histories.found(EVENTS_OF_BROKER)
     kept = broker.start()
     bootstrap = broker.address_of(kept)
     sender, stop = Sender(bootstrap), threading.Event()
@@ -157,7 +170,7 @@ def test_from_the_embedded_broker_and_what_it_lost_from_a_peer(made, reference, 
         idle = 0 if feed.step() else idle + 1
     feed.close()
     assert {origin: streams.applied_seq(origin, 1) for origin in made} == last
-    assert dump() == reference
+    assert (dump(), take()) == reference
     again = KafkaFeed(bootstrap, Applier(lambda: LATER), pytest.fail)
     before = dump(is_with_versions=True)
     with connection.cursor() as cursor:
@@ -167,7 +180,6 @@ def test_from_the_embedded_broker_and_what_it_lost_from_a_peer(made, reference, 
     again.close()
     assert dump(is_with_versions=True) == before
     assert DeadLetter.objects.count() == 0
-    assert take() == history["digest"]
     del kept
 
 
@@ -185,8 +197,6 @@ def pull(applier: Applier, runs: Sequence[Run]) -> None:
 
 
 def owner_url() -> str:
-    from django.db import connections
-
     values = connections["owner"].settings_dict
     return (
         f"postgresql://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT']}"

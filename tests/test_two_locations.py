@@ -85,6 +85,7 @@ def history(locations: Locations, name: str, uid: str) -> Any:
         return api.get(f"/entities/{uid}/history", params={"limit": 100}).json()
 
 
+@pytest.mark.feature("S01")
 def test_written_here_is_readable_there(locations, seconds):
     uid = create(locations, "loc1", surname="Ångström", name="Ann", phone="+46 8 123 45 67")
     took = wait_until(lambda: shown(locations, "loc2", uid) is not None, seconds, "readable")
@@ -95,6 +96,7 @@ def test_written_here_is_readable_there(locations, seconds):
     wait_until(lambda: shown(locations, "loc1", uid) is not None, seconds, "readable")
 
 
+@pytest.mark.feature("R04")
 def test_one_request_id_from_here_to_the_consumer_there(locations, seconds):
     request_id = uuid4().hex
     uid = create(locations, "loc1", request_id, surname="Traced")
@@ -115,6 +117,7 @@ def test_one_request_id_from_here_to_the_consumer_there(locations, seconds):
     assert request["location"] == "loc1"
 
 
+@pytest.mark.feature("S04")
 def test_parallel_edits_while_cut_become_one_history(locations, seconds):
     uid = create(locations, "loc1", surname="Common", phone="1")
     wait_until(lambda: shown(locations, "loc2", uid) is not None, seconds, "readable")
@@ -147,6 +150,7 @@ def test_parallel_edits_while_cut_become_one_history(locations, seconds):
     assert digests[0] == digests[1]
 
 
+@pytest.mark.feature("S06")
 def test_status_comes_to_equal(locations, seconds):
     create(locations, "loc1", surname="Counted")
     locations.wait_until_equal()
@@ -163,6 +167,7 @@ def test_status_comes_to_equal(locations, seconds):
         assert abs(status["peers"][0]["clock_offset_ms"]) < 1000
 
 
+@pytest.mark.feature("S02")
 @pytest.mark.parametrize("program", ["web", "sequencer", "consumer"])
 def test_killed_process_loses_nothing(locations, program):
     location = locations["loc2"]

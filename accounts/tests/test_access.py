@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from uuid import UUID, uuid4
 
 import pytest
@@ -72,7 +73,7 @@ def test_one_address_has_one_hash_and_another_another() -> None:
 
 def test_the_hash_needs_the_network_secret(settings: Settings) -> None:
     before = access.address_hmac(request_from("10.0.0.1"))
-    settings.NETWORK_SECRET = b"another secret of thirty-two B.."
+    settings.NETWORK_SECRET = b64encode(b"another secret of thirty-two B..").decode()
     assert access.address_hmac(request_from("10.0.0.1")) != before
 
 

@@ -81,7 +81,7 @@ def test_the_demo_members_can_sign_in_and_show_tokens(settings: Settings) -> Non
 
 def test_a_second_run_makes_nothing_and_prints_no_secret() -> None:
     first = demo()
-    assert set(str(made) for made in demo().values()) == {str({"password": None, "token": None})}
+    assert {str(made) for made in demo().values()} == {str({"password": None, "token": None})}
     assert (Member.objects.count(), ApiToken.objects.count()) == (4, 4)
     assert Member.objects.get(username="agent").check_password(first["agent"]["password"] or "")
 

@@ -45,12 +45,16 @@ def _browsing(
         for name, value in ((settings.SESSION_COOKIE_NAME, session), ("theme", theme)):
             context.add_cookies([{"name": name, "value": value, "url": server.url}])
         page = context.new_page()
+        page.set_default_timeout(10_000)
         broken: list[str] = []
         page.on("pageerror", lambda error: broken.append(str(error)))
         # A refusal by the content security policy is only said in the console.
         page.on("console", lambda said: _note(broken, said.text))
-        yield page
-        browser.close()
+        try:
+            yield page
+        finally:
+            # Open connections of a page would keep the server from ending.
+            browser.close()
         assert broken == []
 
 

@@ -71,6 +71,24 @@ def stream_of(
     return runs
 
 
+_THREE: dict[str, list[Run]] = {}
+
+
+def three_people(pen: Elsewhere) -> None:
+    """Five events: three people come, one gets a phone, one goes."""
+    for number in (1, 2, 3):
+        pen.create(number, name="Ann", surname=f"Person {number}")
+    pen.change(2, phone="+49 30 1")
+    pen.delete(3)
+
+
+def three_people_of(databases: TestDatabases, origin: str = "loc2") -> list[Run]:
+    """Return the stream of those five events, made once; the test's database stays fresh."""
+    if origin not in _THREE:
+        _THREE[origin] = stream_of(databases, origin, three_people)
+    return _THREE[origin]
+
+
 def number_all(origin: str, seed: bytes) -> None:
     """Give every committed event of ``origin`` its number."""
     while True:

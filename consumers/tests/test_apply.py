@@ -8,7 +8,17 @@ from django.db import IntegrityError, OperationalError
 
 from consumers.apply import Applier, Pace
 from consumers.errors import NotVerified
-from consumers.tests.origins import SEEDS, Elsewhere, pages, person, signed, stream_of, with_raw
+from consumers.tests.origins import (
+    SEEDS,
+    Elsewhere,
+    pages,
+    person,
+    signed,
+    stream_of,
+    three_people,
+    three_people_of,
+    with_raw,
+)
 from customers import queries
 from events import chain, recorder, streams
 from events.digest import take
@@ -20,19 +30,12 @@ from events.streams import Item
 from tests.replaying import assert_replay_is_live
 from tests.sample.models import Offer
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def three_people(pen: Elsewhere) -> None:
-    for number in (1, 2, 3):
-        pen.create(number, name="Ann", surname=f"Person {number}")
-    pen.change(2, phone="+49 30 1")
-    pen.delete(3)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.feature("S03")]
 
 
 @pytest.fixture
 def runs(databases):
-    return stream_of(databases, "loc2", three_people)
+    return three_people_of(databases)
 
 
 def rows() -> tuple[int, int, int]:
@@ -114,7 +117,7 @@ def test_two_appliers_one_gives_way(runs, applier):
 
 
 def test_batches_end_between_transactions(databases, applier, monkeypatch):
-    runs = stream_of(databases, "loc2", three_people)
+    runs = three_people_of(databases)
     sizes = []
     pace = Mock(events=2, measured=lambda events, seconds: sizes.append(events))
     Applier(applier.clock, pace).apply(runs[0])
@@ -130,7 +133,7 @@ def test_a_transaction_that_takes_too_long_makes_the_next_smaller():
 
 
 def test_poison_parks_its_entities_and_nothing_else_waits(databases, applier, monkeypatch):
-    runs = stream_of(databases, "loc2", three_people)
+    runs = three_people_of(databases)
     receive = recorder.receive
 
     def fails_on_person_2(sealed, received):
@@ -149,7 +152,7 @@ def test_poison_parks_its_entities_and_nothing_else_waits(databases, applier, mo
 
 
 def test_value_no_column_takes_parks_its_record(databases, applier):
-    (run,) = stream_of(databases, "loc2", three_people)
+    (run,) = three_people_of(databases)
     bad = Event(
         event_id=person(77),
         origin="loc2",
@@ -170,7 +173,7 @@ def test_value_no_column_takes_parks_its_record(databases, applier):
 
 
 def test_bytes_the_log_refuses_even_so_are_counted(databases, applier, monkeypatch):
-    runs = stream_of(databases, "loc2", three_people)
+    runs = three_people_of(databases)
     receive = recorder.receive
 
     def refuses_person_2(sealed, received):
@@ -201,7 +204,7 @@ def test_bytes_that_are_no_event_count_and_are_served_on(runs, applier):
 
 
 def test_event_of_another_origin_is_no_event_of_this_stream(databases, applier):
-    theirs = stream_of(databases, "loc3", three_people)
+    theirs = three_people_of(databases, "loc3")
     run = signed("loc2", theirs[0].items)
     assert applier.apply(run) == 0
     assert seq() == 5
@@ -260,7 +263,7 @@ def test_fork_stops_its_origin_and_no_other(databases, applier):
         three_people(pen)
         another(pen)
 
-    first = stream_of(databases, "loc2", three_people)
+    first = three_people_of(databases)
     second = stream_of(databases, "loc2", both)
     theirs = stream_of(databases, "loc3", another)
     applier.apply(first[0])
@@ -282,7 +285,7 @@ def chain_at(items, count: int) -> bytes:
 
 
 def test_signed_head_that_contradicts_stops_its_origin(databases, applier):
-    first = stream_of(databases, "loc2", three_people)
+    first = three_people_of(databases)
     other = stream_of(databases, "loc2", lambda pen: pen.create(9, surname="Other"))
     applier.apply(first[0])
     unsigned = replace(other[0].head, signature=bytes(64))

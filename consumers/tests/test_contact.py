@@ -18,14 +18,18 @@ from consumers.deliveries import Deliveries, Delivery
 from consumers.errors import NotVerified, PeerFailed
 from consumers.pull import Peer
 from consumers.runner import Consumer
-from consumers.tests.origins import Elsewhere, number_all, stream_of
-from consumers.tests.test_apply import three_people
+from consumers.tests.origins import (
+    Elsewhere,
+    number_all,
+    stream_of,
+    three_people_of,
+)
 from consumers.verify import Run
 from events import streams
 from events.models import DeadLetter, PeerContact
 from events.streams import Page
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.feature("S06")]
 
 
 def now_us() -> int:
@@ -75,7 +79,7 @@ class FakePeer:
 
 @pytest.fixture
 def runs(databases):
-    return {"loc2": stream_of(databases, "loc2", three_people)}
+    return {"loc2": three_people_of(databases)}
 
 
 @pytest.fixture
@@ -175,7 +179,7 @@ def test_with_kafka_own_events_are_followed_until_they_have_arrived(
 
 
 def test_third_partys_stream_while_it_does_not_answer_itself(databases, network, monkeypatch):
-    three = stream_of(databases, "loc3", three_people)
+    three = three_people_of(databases, "loc3")
     fake = FakePeer({"loc3": three})
     client = httpx.Client
     monkeypatch.setattr(

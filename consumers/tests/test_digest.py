@@ -8,8 +8,14 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from consumers.runner import DigestKeeper
-from consumers.tests.origins import Elsewhere, number_all, person, stream_of
-from consumers.tests.test_apply import three_people
+from consumers.tests.origins import (
+    Elsewhere,
+    number_all,
+    person,
+    stream_of,
+    three_people,
+    three_people_of,
+)
 from events import contacts, digest, guard, streams
 from events.digest import take
 from events.models import EntityHead
@@ -31,7 +37,7 @@ def here():
 
 
 def test_equal_at_two_locations_in_another_order(databases, applier):
-    two = stream_of(databases, "loc2", three_people)
+    two = three_people_of(databases)
     three = stream_of(databases, "loc3", lambda pen: pen.create(9, surname="Other"))
     found = []
     for order in ([*two, *three], [*three, *two]):

@@ -10,8 +10,14 @@ import pytest
 
 from consumers.apply import Applier
 from consumers.kafka_feed import KafkaFeed
-from consumers.tests.origins import SEEDS, Elsewhere, number_all, signed, stream_of
-from consumers.tests.test_apply import three_people
+from consumers.tests.origins import (
+    SEEDS,
+    Elsewhere,
+    number_all,
+    signed,
+    three_people,
+    three_people_of,
+)
 from events import chain, records, streams
 from events.kafka import Reader, Sender, Undelivered
 from events.models import DeadLetter, Published, Received
@@ -19,7 +25,7 @@ from events.records import of_head, of_item, topic_of
 from events.relay import Relay
 from ops import broker
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.feature("S03")]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +59,7 @@ def feed(bootstrap, topic, applier, poked):
 
 @pytest.fixture
 def run(databases):
-    return stream_of(databases, "loc2", three_people)[0]
+    return three_people_of(databases)[0]
 
 
 @pytest.fixture

@@ -12,7 +12,14 @@ from accounts.models import Member
 from accounts.tokens import issue
 from consumers import signing
 from consumers.signing import Call
-from consumers.tests.origins import PEERS, SEEDS, Elsewhere, number_all, person, stream_of
+from consumers.tests.origins import (
+    PEERS,
+    SEEDS,
+    Elsewhere,
+    number_all,
+    person,
+    stream_of,
+)
 from consumers.wire import run_from_json
 from events import chain, streams
 from events.models import PeerContact

@@ -6,15 +6,18 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from consumers.tests.origins import Elsewhere, number_all, stream_of
-from consumers.tests.test_apply import three_people
+from consumers.tests.origins import (
+    Elsewhere,
+    number_all,
+    three_people_of,
+)
 from events import contacts, streams
 from events.contacts import Said
 from events.digest import take
 from events.genesis import genesis_version
 from events.status import summary, sync_status
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.feature("S06")]
 
 
 def says(location: str, digest: str = "", offset: int | None = 3, **heads: int) -> None:
@@ -31,7 +34,7 @@ def says(location: str, digest: str = "", offset: int | None = 3, **heads: int) 
 @pytest.fixture
 def both(databases, applier):
     """Five events of our own and five of loc2."""
-    runs = stream_of(databases, "loc2", three_people)
+    runs = three_people_of(databases)
     pen = Elsewhere("loc1")
     for number in range(11, 16):
         pen.create(number, surname="Own")

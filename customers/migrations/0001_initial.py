@@ -311,30 +311,22 @@ class Migration(migrations.Migration):
                         name="customers_s_detail__1a1e74_idx",
                     ),
                     django.contrib.postgres.indexes.GinIndex(
-                        django.contrib.postgres.indexes.OpClass(
-                            "folded", name="gin_trgm_ops"
-                        ),
+                        django.contrib.postgres.indexes.OpClass("folded", name="gin_trgm_ops"),
                         condition=models.Q(("detail_code", "surname")),
                         name="customers_key_surname_trgm",
                     ),
                     django.contrib.postgres.indexes.GinIndex(
-                        django.contrib.postgres.indexes.OpClass(
-                            "folded", name="gin_trgm_ops"
-                        ),
+                        django.contrib.postgres.indexes.OpClass("folded", name="gin_trgm_ops"),
                         condition=models.Q(("detail_code", "name")),
                         name="customers_key_name_trgm",
                     ),
                     django.contrib.postgres.indexes.GinIndex(
-                        django.contrib.postgres.indexes.OpClass(
-                            "folded", name="gin_trgm_ops"
-                        ),
+                        django.contrib.postgres.indexes.OpClass("folded", name="gin_trgm_ops"),
                         condition=models.Q(("detail_code", "document_number")),
                         name="customers_key_number_trgm",
                     ),
                     django.contrib.postgres.indexes.GinIndex(
-                        django.contrib.postgres.indexes.OpClass(
-                            "folded", name="gin_trgm_ops"
-                        ),
+                        django.contrib.postgres.indexes.OpClass("folded", name="gin_trgm_ops"),
                         condition=models.Q(("detail_code", "dob")),
                         name="customers_key_dob_trgm",
                     ),

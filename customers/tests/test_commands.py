@@ -58,9 +58,7 @@ class TestCreate:
 
     @pytest.mark.feature("C01")
     def test_an_institution(self) -> None:
-        uid, _ = commands.create_customer(
-            {"company": "Acme"}, author(), entity_type="institution"
-        )
+        uid, _ = commands.create_customer({"company": "Acme"}, author(), entity_type="institution")
         assert queries.get(uid).entity_type == "INSTITUTION"
         assert queries.get(uid).display_name == "Acme"
 
@@ -155,9 +153,7 @@ class TestChange:
             )
         assert stale.value.groups == {"surname": ({"value": "Horvat"}, {"value": "Novak"})}
         with pytest.raises(Stale):
-            commands.change_customer(
-                ana, {"phone": "1"}, author(), basis=Basis(if_match=seen.etag)
-            )
+            commands.change_customer(ana, {"phone": "1"}, author(), basis=Basis(if_match=seen.etag))
         assert commands.change_customer(
             ana, {"phone": "1"}, author(), basis=Basis(known=seen.stamps)
         )

@@ -9,6 +9,8 @@ import pytest
 from events import chain
 from events.chain import Head, head_from_json
 
+pytestmark = pytest.mark.feature("S10")
+
 SEED = b"s" * 32
 KEY = chain.public_key(SEED)
 

@@ -70,5 +70,5 @@ def test_a_closed_record_or_one_with_voids_or_conflicts_starts_over() -> None:
     edit = event(20, {"phone": "1"}, knowing={"deleted": deleted})
     assert not is_fast(head_of(START, deleted), [edit])
     edit = event(20, {"phone": "1"})
-    assert not is_fast(head_of(START, has_voids=True), [edit])
-    assert not is_fast(head_of(START, has_conflicts=True), [edit])
+    assert not is_fast(head_of(START, has_open_voids=True), [edit])
+    assert not is_fast(head_of(START, has_closing_conflicts=True), [edit])

@@ -17,7 +17,7 @@ from events.sequencer import Sequencer, number_pass
 from events.streams import own_head, own_key
 from tests.sample.models import OFFER
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.feature("S02")]
 
 NOW = 1_800_000_000_000_000
 

@@ -8,18 +8,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from ops.bench.timing import Timing
 
 
+class Shown(Protocol):
+    """One variant's line in the table of its column."""
+
+    def cells(self) -> Sequence[str]:
+        """Return what stands under each heading."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One variant of a column."""
+    """One variant of a column that was raced against others."""
 
     name: str
     timing: Timing
     ratio: float
     inside: str
+
+    def cells(self) -> Sequence[str]:
+        """Return its line of the report."""
+        return self.name, self.timing.in_micros(), f"{self.ratio:.2f}", self.inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +42,15 @@ class Section:
     goal: str
     figure: str
     is_met: bool
-    lines: Sequence[Line]
+    lines: Sequence[Shown]
+    headings: Sequence[str] = ("variant", "µs each", "ratio", "inside")
 
 
 _HEAD = """# Performance
 
 Written by `make bench`. Ratios within one run count; absolute times are this machine's.
-Each figure is the median of {rounds} shuffled rounds, `[least..most]` beside it; one round more,
-to warm up, is not counted.
+Each figure in µs is the median of {rounds} shuffled rounds, `[least..most]` beside it; one
+round more, to warm up, is not counted.
 
 Date {date} · {machine} · PostgreSQL with fsync on · {people:,} customers of 9 details · seed {seed}
 
@@ -62,12 +75,12 @@ def write_report(
         verdict = "met" if section.is_met else "**missed**"
         text += f"| {section.title} | {section.goal} | {section.figure} | {verdict} |\n"
     for section in sections:
-        text += (
-            f"\n## {section.title}\n\n| variant | µs each | ratio | inside |\n|---|---|---|---|\n"
-        )
-        for line in section.lines:
-            text += (
-                f"| {line.name} | {line.timing.in_micros()} | {line.ratio:.2f} | {line.inside} |\n"
-            )
+        rule = ["---"] * len(section.headings)
+        text += f"\n## {section.title}\n\n{_row(section.headings)}{_row(rule)}"
+        text += "".join(_row(line.cells()) for line in section.lines)
     path.write_text(text, encoding="utf-8")
     print(text)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"

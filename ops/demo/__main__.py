@@ -1,4 +1,4 @@
-"""``manage.py demo [--fresh] [--kafka]``, ``demo cut LOCATION``, ``demo heal LOCATION``.
+"""``manage.py demo [--fresh] [--kafka | --no-broker]``, ``demo cut X``, ``demo heal X``.
 
 Runs before there is a database or a setting. Ends with 2 and one sentence when it cannot start,
 with 1 when a process keeps dying.
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
         if options.word:
             print(ask(places, options.word, options.location))
             return 0
-        return run(places, is_fresh=options.fresh, has_kafka=options.kafka)
+        return run(places, is_fresh=options.fresh, broker=options.broker)
     except KeyboardInterrupt:
         return _fail("Ended before anything was started.")
     except DemoError as error:
@@ -47,13 +47,22 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="manage.py demo", description=__doc__)
     parser.add_argument("--fresh", action="store_true", help="forget all data and start over")
-    parser.add_argument("--kafka", action="store_true", help="use a real Kafka (see `make kafka`)")
+    brokers = parser.add_mutually_exclusive_group()
+    for flag, broker, meaning in (
+        ("--kafka", "kafka", "use a real Kafka (see `make kafka`)"),
+        ("--no-broker", "none", "use no broker: the locations fetch from each other"),
+    ):
+        brokers.add_argument(
+            flag, dest="broker", action="store_const", const=broker, default="embedded",
+            help=meaning,
+        )  # fmt: skip
     words = parser.add_subparsers(dest="word", metavar="cut|heal")
     for word, meaning in (
         ("cut", "take a location of the running demo off the network of the others"),
         ("heal", "bring it back"),
     ):
-        words.add_parser(word, help=meaning).add_argument("location")
+        cut = words.add_parser(word, help=meaning)
+        cut.add_argument("location", help="its name; `broker` kills the broker, or starts it again")
     return parser
 
 

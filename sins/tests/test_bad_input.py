@@ -96,6 +96,12 @@ def test_a_bad_body_is_named(agent: Caller, ana: UUID, body: bytes, field: str) 
     assert refused(agent.send("PATCH", f"customers/{ana}", body)) == {field}
 
 
+@pytest.mark.parametrize("value", ["true", "0", "null", '"false"'])
+def test_a_record_is_not_closed_by_a_value(agent: Caller, ana: UUID, value: str) -> None:
+    body = f'{{"name": "A", "is_deleted": {value}}}'.encode()
+    assert refused(agent.send("PATCH", f"customers/{ana}", body)) == {"is_deleted"}
+
+
 def test_all_bad_fields_are_named_at_once(agent: Caller) -> None:
     body = {"dob": "x", "email": "x", "entity_uid": "x", "surname": "x" * 301}
     assert refused(agent.post("customers", body)) == set(body)
@@ -179,6 +185,7 @@ def test_other_methods_and_addresses(agent: Caller, ana: UUID) -> None:
     answer = agent.client.put(f"/api/v1/customers/{ana}", {}, "application/json")
     assert refused(answer, 405) == set()
     assert "PATCH" in answer["Allow"]
+    assert refused(agent.client.trace("/api/v1/customers", query_params={"q": "a"}), 405) == set()
     assert (
         refused(agent.client.get("/api/v1/customers", headers={"Accept": "text/csv"}), 406) == set()
     )

@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.test import Client
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from customers.commands import create_customer
 from events.drafting import Author
@@ -27,9 +27,7 @@ def test_readyz_is_ready_with_a_database(client: Client) -> None:
 
 @pytest.mark.feature("R05")
 @pytest.mark.django_db
-def test_readyz_says_what_is_degraded_and_serves_on(
-    client: Client, settings: SettingsWrapper
-) -> None:
+def test_readyz_says_what_is_degraded_and_serves_on(client: Client, settings: Settings) -> None:
     settings.PEERS = {"loc2": {"url": "http://127.0.0.1:1", "public_key": ""}}
     long_ago = Author(None, "loc1", 1_700_000_000_000_000, "request-1")
     create_customer({"surname": "Horvat"}, long_ago)  # and nobody gives it a number
@@ -38,7 +36,7 @@ def test_readyz_says_what_is_degraded_and_serves_on(
     assert answer.json() == {
         "status": "degraded",
         "failing": [],
-        "degraded": ["sequencer: writes wait for their numbers", "peer loc2: out of reach"],
+        "degraded": ["sequencer: writes wait for their numbers", "peers out of reach: 1"],
     }
 
 

@@ -1,0 +1,1 @@
+"""What breaks a running demo, what writes meanwhile, and what has to hold afterwards."""
