@@ -1,6 +1,7 @@
 # Everything one does in a checkout. Needs python3 >= 3.11 with venv, and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fmt bench browser-test kafka-test kafka lock venv venv-dev
+.PHONY: help demo test lint types fmt bench browser-test kafka-test kafka lock venv venv-dev \
+	styles mutants
 
 PYTHON ?= python3
 DEMO ?=
@@ -37,6 +38,13 @@ kafka: venv-dev ## Fetch a Kafka broker (Maven, 43 MB, once)
 
 kafka-test: kafka ## Run the tests that need a real Kafka
 	$(BIN)/pytest -m kafka $(TESTS)
+
+styles: ## Check that the committed styles and vendored scripts are those of package.json
+	npm install --no-save --no-audit --no-fund --silent
+	npm run --silent check
+
+mutants: venv-dev ## Change the core in known ways and see each noticed by its test
+	$(BIN)/python -m tests.mutants
 
 browser-test: venv-dev ## Run the tests that need Chromium
 	$(BIN)/pytest -m browser $(TESTS)
