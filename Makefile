@@ -46,7 +46,7 @@ styles: ## Check that the committed styles and vendored scripts are those of pac
 mutants: venv-dev ## Change the core in known ways and see each noticed by its test
 	$(BIN)/python -m tests.mutants
 
-browser-test: venv-dev ## Run the tests that need Chromium
+browser-test: venv-dev styles ## Run the tests that need Chromium
 	$(BIN)/pytest -m browser $(TESTS)
 
 types: venv-dev ## Check the types
@@ -57,7 +57,7 @@ lint: venv-dev ## Check style, types, layers, templates, dependencies, dead code
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy $(CODE)
 	PYTHONPATH=. $(BIN)/lint-imports
-	$(BIN)/djlint --check --lint --quiet accounts cockpit customers
+	$(BIN)/djlint --lint --quiet accounts cockpit customers
 	$(BIN)/deptry .
 	$(BIN)/vulture
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -W ignore::RuntimeWarning \
@@ -66,7 +66,6 @@ lint: venv-dev ## Check style, types, layers, templates, dependencies, dead code
 fmt: venv-dev ## Format code and templates
 	$(BIN)/ruff check --fix-only --quiet $(CODE)
 	$(BIN)/ruff format $(CODE)
-	-$(BIN)/djlint --reformat --quiet accounts cockpit customers
 
 bench: venv-dev ## Measure, into docs/performance.md
 	$(BIN)/python -m ops.bench

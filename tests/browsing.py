@@ -23,7 +23,8 @@ COLOURS: Final = {"type": "rule", "values": ["color-contrast", "link-in-text-blo
 # Colours fade into each other: they count when they have arrived.
 TAKE_THEME: Final = """async (name) => {
     document.documentElement.dataset.theme = name;
-    await Promise.all(document.getAnimations().map((each) => each.finished.catch(() => {})));
+    const fading = document.getAnimations().filter((each) => each instanceof CSSTransition);
+    await Promise.all(fading.map((each) => each.finished.catch(() => {})));
 }"""
 WIDTHS: Final = (1280, 360)
 THEMES: Final = ("light", "dark")

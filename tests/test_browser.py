@@ -176,7 +176,11 @@ def test_an_old_answer_never_overwrites_a_newer_one(sites: Sites) -> None:
         enter(page, surname=name)
         page.goto("/customers/")
         held: list[Route] = []
-        page.route("**/customers/?q=matthews*", lambda route: held.append(route))
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        page.route("**/customers/?q=matthews*", hold)
         page.locator("#q").press_sequentially("matthews")
         wait_for(lambda: bool(page.evaluate("1")) and bool(held))
         page.fill("#q", name)
@@ -341,7 +345,7 @@ NO_PAGES = {"restore", "theme", "healthz", "readyz", "auth-token", "api-schema"}
 @pytest.mark.parametrize("shot", SHOTS, ids=lambda shot: shot.name)
 def test_pages_are_for_everyone(sites: Sites, record: str, shot: screenshots.Shot) -> None:
     if not AXE.exists():
-        pytest.skip("axe-core is missing: npm ci")
+        pytest.skip("axe-core is missing: make styles")
     with sites.browsing(role=shot.who or None) as page:
         page.goto("/healthz" if shot.who else "/accounts/login/")
         shot.reach(page, record)

@@ -228,4 +228,4 @@ def test_in_the_end_all_is_equal_and_nothing_is_left_behind(
     pids = [pid for entry in demo.state["locations"] for pid in entry["processes"].values()]
     pids += demo.state["processes"].values()
     assert demo.stop() == 0
-    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 30, f"end of {pids}")

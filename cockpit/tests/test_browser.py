@@ -152,7 +152,7 @@ def test_pages_keep_to_wcag_2_2_aa_and_never_scroll_sideways(
     live_server: LiveServer, session: str, theme: str, width: int
 ) -> None:
     if not AXE.exists():
-        pytest.skip("axe-core is missing: npm ci")
+        pytest.skip("axe-core is missing: make styles")
     with _browsing(live_server, session, width, theme) as page:
         page.goto("/customers/")
         record = urlsplit(str(page.locator("[data-rows] a").first.get_attribute("href"))).path
