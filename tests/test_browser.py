@@ -307,12 +307,6 @@ def _form_expired(page: Page, record: str) -> None:
     submit(page)
 
 
-def _too_many(page: Page, record: str) -> None:
-    for _ in range(6):
-        sign_in(page, f"nobody{record}", "not the password")
-    assert "429" in page.inner_text("main")
-
-
 def _closed(page: Page, record: str) -> None:
     path = enter(page, surname=surname())
     page.goto(f"{path}delete")
@@ -328,7 +322,6 @@ SHOTS = [
     *(screenshots.Shot(shot.name, shot.reach, "") for shot in screenshots._signed_out()),
     screenshots.Shot("sign-out", _sign_out),
     screenshots.Shot("form-expired", _form_expired, ""),
-    screenshots.Shot("too-many-tries", _too_many, ""),
     screenshots.Shot("customer-closed", _closed, "agent"),
     screenshots.Shot("no-work-here", _own("/"), "customer"),
 ]

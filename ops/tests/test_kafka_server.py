@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -37,3 +38,9 @@ def test_missing_java_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with pytest.raises(KafkaError, match="needs Java 17"):
         kafka_server.java()
+
+
+def test_cluster_id_is_no_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter([UUID(bytes=b"\xf8" * 16), UUID(bytes=b"\x01" * 16)])  # the first begins with -
+    monkeypatch.setattr("uuid.uuid4", lambda: next(made))
+    assert kafka_server.new_cluster_id() == "AQEBAQEBAQEBAQEBAQEBAQ"

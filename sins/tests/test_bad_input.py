@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from django.core.exceptions import RequestDataTooBig
@@ -26,7 +26,7 @@ from tests.logged import logged
 pytestmark = [pytest.mark.django_db, pytest.mark.api, pytest.mark.feature("A05")]
 
 FUTURE = (datetime.now(UTC) + timedelta(days=1)).isoformat()  # noqa: DTZ011, TID251, RUF100
-UID = str(uuid4())
+UID = str(UUID("5e1e6fef-6b94-466b-9b40-8a2acbdea45f"))
 
 
 @pytest.fixture(params=[False, True], ids=["release", "debug"])
