@@ -167,6 +167,14 @@ def decoded(raw: bytes) -> Any:
     return document
 
 
+def decoded_values(plain: bytes) -> Any:
+    """Return what a ciphertext held; ``ValueError`` for values that no table can keep."""
+    document = json.loads(plain, parse_float=_refused, parse_constant=_refused)
+    if _NUL.search(plain):
+        raise ValueError("holds a NUL")
+    return document
+
+
 def from_raw(raw: bytes) -> Event:
     """Return the event that ``raw`` holds; ``UndecodableEvent`` if it holds none."""
     try:

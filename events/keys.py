@@ -32,7 +32,7 @@ from events.envelope import (
     Secret,
     Value,
     canonical,
-    decoded,
+    decoded_values,
     from_raw,
     opened,
     to_raw,
@@ -80,7 +80,7 @@ def opened_event(event: Event, raw: bytes, ct: bytes | None, wrapped: bytes | No
     associated = raw.replace(b'"secret":' + canonical(secret) + b",", b"", 1)
     try:
         plain = AESGCM(unwrap(wrapped)).decrypt(bytes.fromhex(event.secret.iv), ct, associated)
-        values = decoded(plain)
+        values = decoded_values(plain)
         return opened(event, values["set"], values["reason"])
     except (InvalidTag, InvalidUnwrap, *MALFORMED) as exc:
         raise MissingKey from exc

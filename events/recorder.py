@@ -68,7 +68,7 @@ def receive(arrived: Sequence[Sealed], received: Received) -> list[Event]:
     """Apply events of another location; return those that are new here.
 
     1. Fence the cursor: whoever else applies this stream gives way.
-    2. Keep keys and events; one that is here already changes nothing.
+    2. Keep events, and the keys of new ones; one that is here already changes nothing.
     3. Lock the heads, in uid order.
     4. Fold; make the rows equal to the result.
     5. Keep numbers and chain, in the same transaction as the rows.
@@ -76,10 +76,10 @@ def receive(arrived: Sequence[Sealed], received: Received) -> list[Event]:
     with _recording():
         if received.advance is not None:
             cursors.fence(received.advance)  # 1
-        keys.store_wrapped(_travelled(arrived))  # 2
-        fresh = {row[0] for row in log.insert(arrived, received.now).rows()}
+        fresh = {row[0] for row in log.insert(arrived, received.now).rows()}  # 2
         new = [item for item in arrived if item.event.event_id in fresh]
         if new:
+            keys.store_wrapped(_travelled(new))
             kinds = {item.event.entity_uid: _kind_name(item.event) for item in new}
             locked = heads.locked(heads.lock(kinds))  # 3
             refold.refold_received(locked, new, received.poison)  # 4
