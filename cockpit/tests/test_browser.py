@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.authors import now_us
@@ -18,15 +17,10 @@ from accounts.models import Member
 from customers import commands
 from events.drafting import Author
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = settings.BASE_DIR / "node_modules/axe-core/axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="install Chromium (apt-get install chromium)"),
-]
+pytestmark = pytest.mark.browser
 
 
 def _note(broken: list[str], said: str) -> None:
@@ -36,26 +30,24 @@ def _note(broken: list[str], said: str) -> None:
 
 @contextmanager
 def _browsing(
-    server: LiveServer, session: str, width: int = 1280, theme: str = "light"
+    browser: Browser, server: LiveServer, session: str, width: int = 1280, theme: str = "light"
 ) -> Iterator[Page]:
-    """Open a signed-in page; while it is open, nothing may ask the database from here."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        context = browser.new_context(viewport={"width": width, "height": 800}, base_url=server.url)
-        for name, value in ((settings.SESSION_COOKIE_NAME, session), ("theme", theme)):
-            context.add_cookies([{"name": name, "value": value, "url": server.url}])
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        broken: list[str] = []
-        page.on("pageerror", lambda error: broken.append(str(error)))
-        # A refusal by the content security policy is only said in the console.
-        page.on("console", lambda said: _note(broken, said.text))
-        try:
-            yield page
-        finally:
-            # Open connections of a page would keep the server from ending.
-            browser.close()
-        assert broken == []
+    """Open a signed-in page; nothing may be wrong with it when it is closed."""
+    context = browser.new_context(viewport={"width": width, "height": 800}, base_url=server.url)
+    for name, value in ((settings.SESSION_COOKIE_NAME, session), ("theme", theme)):
+        context.add_cookies([{"name": name, "value": value, "url": server.url}])
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    broken: list[str] = []
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    # A refusal by the content security policy is only said in the console.
+    page.on("console", lambda said: _note(broken, said.text))
+    try:
+        yield page
+    finally:
+        # Open connections of a page would keep the server from ending.
+        context.close()
+    assert broken == []
 
 
 @pytest.fixture
@@ -72,9 +64,9 @@ def session(transactional_db: None) -> str:
 
 @pytest.mark.feature("W03")
 def test_a_customer_is_found_and_opened_by_keyboard_alone(
-    live_server: LiveServer, session: str
+    browser: Browser, live_server: LiveServer, session: str
 ) -> None:
-    with _browsing(live_server, session) as page:
+    with _browsing(browser, live_server, session) as page:
         page.goto("/sync/")
         page.keyboard.press("/")
         page.keyboard.type("Linqvist")
@@ -98,9 +90,9 @@ def test_a_customer_is_found_and_opened_by_keyboard_alone(
 
 @pytest.mark.feature("W03")
 def test_search_answers_as_one_types_and_back_brings_it_again(
-    live_server: LiveServer, session: str
+    browser: Browser, live_server: LiveServer, session: str
 ) -> None:
-    with _browsing(live_server, session) as page:
+    with _browsing(browser, live_server, session) as page:
         page.goto("/customers/")
         page.locator("#q").press_sequentially("kowalsca")
         page.wait_for_selector("mark")
@@ -118,8 +110,8 @@ def test_search_answers_as_one_types_and_back_brings_it_again(
 
 
 @pytest.mark.feature("W03")
-def test_a_form_is_mended_in_place(live_server: LiveServer, session: str) -> None:
-    with _browsing(live_server, session) as page:
+def test_a_form_is_mended_in_place(browser: Browser, live_server: LiveServer, session: str) -> None:
+    with _browsing(browser, live_server, session) as page:
         page.goto("/customers/new")
         page.fill("#id_surname", "Novak")
         page.fill("#id_email", "nowhere")
@@ -135,9 +127,9 @@ def test_a_form_is_mended_in_place(live_server: LiveServer, session: str) -> Non
 
 @pytest.mark.feature("W03")
 def test_an_answer_that_does_not_come_is_told_and_nothing_typed_is_lost(
-    live_server: LiveServer, session: str
+    browser: Browser, live_server: LiveServer, session: str
 ) -> None:
-    with _browsing(live_server, session) as page:
+    with _browsing(browser, live_server, session) as page:
         page.goto("/customers/")
         page.route("**/customers/?q=*", lambda route: route.abort())
         page.fill("#q", "Novak")
@@ -149,11 +141,11 @@ def test_an_answer_that_does_not_come_is_told_and_nothing_typed_is_lost(
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.feature("W10")
 def test_pages_keep_to_wcag_2_2_aa_and_never_scroll_sideways(
-    live_server: LiveServer, session: str, theme: str, width: int
+    browser: Browser, live_server: LiveServer, session: str, theme: str, width: int
 ) -> None:
     if not AXE.exists():
         pytest.skip("axe-core is missing: make styles")
-    with _browsing(live_server, session, width, theme) as page:
+    with _browsing(browser, live_server, session, width, theme) as page:
         page.goto("/customers/")
         record = urlsplit(str(page.locator("[data-rows] a").first.get_attribute("href"))).path
         for path in ("/customers/", "/customers/?q=Kowalsca", "/customers/new", record,
