@@ -34,6 +34,16 @@ class ImportCommand(BaseCommand):
             "--as", dest="username", metavar="USER", help="the member who enters them"
         )
 
+    def add_file(self, parser: CommandParser) -> None:
+        """Take the file, whose records it holds, and what may be done with them."""
+        parser.add_argument("file", type=Path)
+        parser.add_argument(
+            "--source", metavar="NAME", help="whose records these are; default: the file's name"
+        )
+        parser.add_argument("--update", action="store_true", help="write over what is there")
+        parser.add_argument("--dry-run", action="store_true", help="report, but write nothing")
+        self.add_author(parser)
+
     def enter_file(
         self,
         path: Path,

@@ -68,13 +68,15 @@ class Location:
 
     def heads(self) -> dict[str, tuple[int, str]]:
         """Return ``{origin: (number, chain value)}`` as they are here, with what is unnumbered."""
-        found = self.rows(
-            "SELECT DISTINCT ON (origin) origin, seq, encode(chain, 'hex')"
-            " FROM events_eventnumber ORDER BY origin, epoch DESC, seq DESC"
+        # In one snapshot: what is numbered between two statements would be seen by neither.
+        (found,) = self.rows(
+            "SELECT (SELECT count(*) FROM events_outbox), ARRAY("
+            " SELECT DISTINCT ON (origin) ARRAY[origin::text, seq::text, encode(chain, 'hex')]"
+            " FROM events_eventnumber ORDER BY origin, epoch DESC, seq DESC)"
         )
-        ((waiting,),) = self.rows("SELECT count(*) FROM events_outbox")
-        heads = {origin: (seq, value) for origin, seq, value in found}
-        return {**heads, "": (waiting, "")} if waiting else heads
+        waiting, heads = found
+        numbered = {origin: (int(seq), value) for origin, seq, value in heads}
+        return {**numbered, "": (waiting, "")} if waiting else numbered
 
     def manage(self, *arguments: str, stdin: str = "") -> str:
         """Run a management command here; return what it prints."""

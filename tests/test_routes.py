@@ -26,8 +26,8 @@ ROLES = ("agent", "provider", "admin", "customer")
 QUERIES = {
     "api-as-of": "as_of=2999-01-01",
     "api-diff": "from=2000-01-01&to=2999-01-01",
-    "api-customers": "q=Ray",
-    "customers:list": "q=Ray",
+    "api-customers": "q=Rayleigh",
+    "customers:list": "q=Rayleigh",
 }
 
 
@@ -35,7 +35,7 @@ QUERIES = {
 def uid() -> UUID:
     """A customer to look at; another one is closed."""
     close(enter(surname="Gone"))
-    return enter(surname="Ray", name="Ann")
+    return enter(surname="Rayleigh", name="Ann")
 
 
 def signed_in(role: str) -> Client:
@@ -66,7 +66,7 @@ def test_nobody_finds_anything_but_sign_in_and_health(uid: UUID, method: str) ->
             assert answer.status_code in {302, 401, 403, 405}, (name, answer.status_code)
             if answer.status_code == 302:
                 assert answer["Location"].startswith("/accounts/login/"), name
-            assert "Ray" not in answer.content.decode(), name
+            assert "Rayleigh" not in answer.content.decode(), name
 
 
 @pytest.mark.parametrize("role", ROLES)

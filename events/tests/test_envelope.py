@@ -27,7 +27,7 @@ FULL = Event(
     tx=UUID(int=3),
     tx_index=1,
     tx_size=2,
-    set={"note": {"note": "Ann"}, "title": {"title": None}},
+    set={"note": {"note": "Annabelle"}, "title": {"title": None}},
     base={"note": Stamp(5, "loc2", UUID(int=4)), "title": None},
     effective=1_600_000_000_000_000,
     subject_uid=UUID(int=2),
@@ -73,10 +73,10 @@ def test_raw_holds_the_whole_event(history: History) -> None:
 
 def test_raw_without_personal_values_names_their_groups() -> None:
     raw = to_raw(FULL, frozenset({"title"}))
-    assert b"Ann" not in raw
+    assert b"Annabelle" not in raw
     sealed = from_raw(raw)
     assert sealed.set == {"note": {}, "title": {"title": None}}
-    assert opened(sealed, {"note": {"note": "Ann"}}, "asked").set == FULL.set
+    assert opened(sealed, {"note": {"note": "Annabelle"}}, "asked").set == FULL.set
     assert opened(sealed, {}, "asked").reason == "asked"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -21,10 +20,7 @@ class Command(ImportCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the file and what its columns mean."""
-        parser.add_argument("file", type=Path)
-        parser.add_argument(
-            "--source", metavar="NAME", help="whose records these are; default: the file's name"
-        )
+        self.add_file(parser)
         parser.add_argument(
             "--id-column", metavar="COLUMN",
             help="what tells the source's records apart; default: id, else the row's number",
@@ -37,9 +33,6 @@ class Command(ImportCommand):
             "--part", type=part, default=(1, 1), metavar="K/N",
             help="only every N-th row, from the K-th on",
         )  # fmt: skip
-        parser.add_argument("--update", action="store_true", help="write over what is there")
-        parser.add_argument("--dry-run", action="store_true", help="report, but write nothing")
-        self.add_author(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Enter the file's people."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -21,13 +20,7 @@ class Command(ImportCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the file."""
-        parser.add_argument("file", type=Path)
-        parser.add_argument(
-            "--source", metavar="NAME", help="whose records these are; default: the file's name"
-        )
-        parser.add_argument("--update", action="store_true", help="write over what is there")
-        parser.add_argument("--dry-run", action="store_true", help="report, but write nothing")
-        self.add_author(parser)
+        self.add_file(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Enter the file's entities."""
