@@ -6,10 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
 import structlog
-from django.db import DataError, IntegrityError, connection
+from django.db import DataError, IntegrityError
 
 from consumers import dead_letters
 from consumers.dead_letters import DeadLetter
@@ -18,6 +17,7 @@ from consumers.verify import (
     Entry,
     Run,
     contradicts,
+    entries_of,
     is_complete,
     transactions,
     verified,
@@ -32,18 +32,12 @@ from events.streams import Position
 MOST_EVENTS = 1000
 WORK_SECONDS = 0.2
 APPLIED, PARKED, FORKED = "events_applied", "transaction_parked", "stream_forked"
-REUSED_ID, FORK, REFUSED = "event id of another event", "fork", "refused by the database"
+FORK, REFUSED = "fork", "refused by the database"
 # What an event's content can do to code and tables; a lost connection or lock is none of these.
 POISON = (DataError, IntegrityError, ArithmeticError, LookupError, TypeError, ValueError,
           AttributeError, RecursionError)  # fmt: skip
 
 log = structlog.get_logger("consumers.apply")
-
-# Events that are here already with other bytes: their id was used twice.
-_REUSED = """
-SELECT e.event_id FROM events_event e
-JOIN unnest(%s::uuid[], %s::bytea[]) AS a (event_id, raw) USING (event_id) WHERE e.raw <> a.raw
-"""
 
 
 @dataclass(slots=True)
@@ -72,7 +66,7 @@ class Applier:
         """Return up to where a stream is applied here."""
         known = self._positions.get((origin, epoch))
         if known is None:
-            seq, value, _ = cursors.position(origin, epoch, chain.start(origin, epoch))
+            seq, value = cursors.position(origin, epoch, chain.start(origin, epoch))
             known = self._positions[origin, epoch] = Position(epoch, seq, value)
         return known
 
@@ -97,11 +91,11 @@ class Applier:
             self.hear(run.head)
             return 0
         try:
-            entries = verified(run, position)  # 1
+            items = verified(run, position)  # 1
         except ForkedStream:
             self._stop(run)
             return 0
-        entries = _without_reused(entries)
+        entries = entries_of(items, run.origin)
         try:
             return sum(self._batch(run, batch) for batch in self._batches(entries))  # 2
         except WrongCursor:
@@ -150,13 +144,13 @@ class Applier:
             return self._receive(run, entries, reason)
         except POISON:
             # Not even the log takes these bytes: they count, but they are no event.
-            bare = [Entry(e.seq, e.chain, e.raw, None, REFUSED) for e in entries]
+            bare = [Entry(e.seq, e.chain, e.raw, None, reason=REFUSED) for e in entries]
             return self._receive(run, bare, None)
 
     def _receive(self, run: Run, entries: Sequence[Entry], poison: str | None) -> int:
         started = time.monotonic()
         for entry in entries:
-            if entry.sealed is None:
+            if entry.event is None:
                 self._bury(run, entry.seq, entry.reason, entry.raw, dead_letters.STREAM)
         position = self.position(run.origin, run.epoch)
         last = entries[-1]
@@ -165,8 +159,8 @@ class Applier:
             run.epoch,
             position.seq,
             [
-                Numbered(e.seq, e.sealed.event.event_id if e.sealed else None, e.chain)
-                for e in entries
+                Numbered(entry.seq, entry.event.event_id if entry.event else None, entry.chain)
+                for entry in entries
             ],
             run.kafka_offset if last.seq == run.head.seq else None,
             run.head if last.seq == run.head.seq else None,
@@ -181,24 +175,6 @@ class Applier:
     def _bury(self, run: Run, seq: int, reason: str, raw: bytes, source: str) -> None:
         letter = DeadLetter(run.origin, run.epoch, seq, source, reason, raw)
         dead_letters.keep(letter, self.clock())
-
-
-def _without_reused(entries: list[Entry]) -> list[Entry]:
-    """Return the entries; one whose event id stands for other bytes here is no event."""
-    sealed = [entry.sealed for entry in entries if entry.sealed]
-    first: dict[UUID, bytes] = {}
-    for item in sealed:
-        first.setdefault(item.event.event_id, item.raw)
-    with connection.cursor() as cursor:
-        cursor.execute(_REUSED, [list(first), list(first.values())])
-        reused = {event_id for (event_id,) in cursor.fetchall()}
-    return [
-        Entry(e.seq, e.chain, e.raw, None, REUSED_ID)
-        if e.sealed
-        and (e.sealed.event.event_id in reused or first[e.sealed.event.event_id] != e.raw)
-        else e
-        for e in entries
-    ]
 
 
 def _tell(run: Run, fresh: Sequence[Event], seq: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from consumers.errors import NotVerified
-from events import chain, keys, streams
+from events import chain, keys, log, streams
 from events.chain import Head
 from events.envelope import Event, from_raw
 from events.errors import ForkedStream, MissingKey, UndecodableEvent
@@ -15,6 +15,7 @@ from events.log import Sealed
 from events.streams import Item, Position
 
 NO_EVENT, OTHER_STREAM, NO_KEY = "not an event", "of another origin", "does not open"
+REUSED_ID = "event id of another event"
 INCOMPLETE = "incomplete transaction"
 
 
@@ -33,12 +34,16 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A verified number: its event, or why its bytes are none."""
+    """A verified number: its event, or why its bytes are none.
+
+    ``sealed`` is the opened event as it is kept, if it is not here yet.
+    """
 
     seq: int
     chain: bytes
     raw: bytes
-    sealed: Sealed | None
+    event: Event | None
+    sealed: Sealed | None = None
     reason: str = ""
 
 
@@ -48,8 +53,8 @@ def is_signed(head: Head) -> bool:
     return key is not None and chain.is_signed_by(head, key)
 
 
-def verified(run: Run, position: Position) -> list[Entry]:
-    """Return the run's numbers beyond ``position``, checked against its signed head.
+def verified(run: Run, position: Position) -> list[Item]:
+    """Return the run's numbers beyond ``position`` with their chain values, which its head signs.
 
     ``NotVerified`` if it is not what the origin signed; ``ForkedStream`` if it is, but goes on
     from other events than those that are here.
@@ -63,10 +68,7 @@ def verified(run: Run, position: Position) -> list[Entry]:
         _refuse_fork(run)
         claimed = ((item, value) for item, value in zip(items, values, strict=True))
         raise NotVerified(next((i.seq for i, v in claimed if i.chain != v), run.head.seq))
-    return [
-        entry_of(replace(item, chain=value), run.origin)
-        for item, value in zip(items, values, strict=True)
-    ]
+    return [replace(item, chain=value) for item, value in zip(items, values, strict=True)]
 
 
 def _refuse_fork(run: Run) -> None:
@@ -84,23 +86,46 @@ def contradicts(head: Head) -> bool:
     return here is not None and here != head.chain and is_signed(head)
 
 
-def entry_of(item: Item, origin: str) -> Entry:
-    """Return what a number holds. What does not open is kept without what is wrong beside it."""
+def entries_of(items: Sequence[Item], origin: str) -> list[Entry]:
+    """Return what numbers hold. Of an event that is here already nothing is opened."""
+    events = [_event_of(item, origin) for item in items]
+    here = log.raw_of(event.event_id for event in events if isinstance(event, Event))
+    entries = []
+    for item, event in zip(items, events, strict=True):
+        if not isinstance(event, Event):
+            entries.append(Entry(item.seq, item.chain, item.raw, None, reason=str(event)))
+        elif event.event_id not in here:
+            here[event.event_id] = item.raw
+            entries.append(_opened(item, event))
+        elif here[event.event_id] == item.raw:
+            entries.append(Entry(item.seq, item.chain, item.raw, event))
+        else:
+            entries.append(Entry(item.seq, item.chain, item.raw, None, reason=REUSED_ID))
+    return entries
+
+
+def _event_of(item: Item, origin: str) -> Event | UndecodableEvent:
     try:
-        event = decoded(item, origin)
+        return closed(item, origin)
     except UndecodableEvent as exc:
-        return Entry(item.seq, item.chain, item.raw, None, str(exc))
+        return exc
+
+
+def _opened(item: Item, event: Event) -> Entry:
+    """Return an event that is new here; what does not open is kept without what is wrong."""
+    try:
+        opened = keys.opened_event(event, item.raw, item.ct, item.wrapped)
     except MissingKey:
-        event = from_raw(item.raw)
         sealed = Sealed(event, item.raw, _fitting(event, item.ct), None)
-        return Entry(item.seq, item.chain, item.raw, sealed, NO_KEY)
-    return Entry(item.seq, item.chain, item.raw, Sealed(event, item.raw, item.ct, item.wrapped))
+        return Entry(item.seq, item.chain, item.raw, event, sealed, NO_KEY)
+    sealed = Sealed(opened, item.raw, item.ct, item.wrapped)
+    return Entry(item.seq, item.chain, item.raw, event, sealed)
 
 
-def decoded(item: Item, origin: str) -> Event:
-    """Return the opened event of a number.
+def closed(item: Item, origin: str) -> Event:
+    """Return the event of a number without its personal values.
 
-    ``UndecodableEvent`` if it is none of that origin, ``MissingKey`` if it does not open.
+    ``UndecodableEvent`` if it is none of that origin.
     """
     try:
         event = from_raw(item.raw)
@@ -108,7 +133,12 @@ def decoded(item: Item, origin: str) -> Event:
         raise UndecodableEvent(NO_EVENT) from exc
     if event.origin != origin:
         raise UndecodableEvent(OTHER_STREAM)
-    return keys.opened_event(event, item.raw, item.ct, item.wrapped)
+    return event
+
+
+def decoded(item: Item, origin: str) -> Event:
+    """Return the opened event of a number; ``MissingKey`` if it does not open."""
+    return keys.opened_event(closed(item, origin), item.raw, item.ct, item.wrapped)
 
 
 def _fitting(event: Event, ct: bytes | None) -> bytes | None:
@@ -131,8 +161,8 @@ def transactions(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
 
 
 def _begins_anew(group: Sequence[Entry], entry: Entry) -> bool:
-    last = next((e.sealed.event for e in reversed(group) if e.sealed), None)
-    event = entry.sealed.event if entry.sealed else None
+    last = next((e.event for e in reversed(group) if e.event), None)
+    event = entry.event
     if last is None:
         return event is None or event.tx_index == 0
     if event is None:
@@ -142,7 +172,7 @@ def _begins_anew(group: Sequence[Entry], entry: Entry) -> bool:
 
 def is_complete(group: Sequence[Entry]) -> bool:
     """Whether the entries are one whole transaction, or bytes that are in none."""
-    events = [entry.sealed.event for entry in group if entry.sealed]
+    events = [entry.event for entry in group if entry.event]
     if not events:
         return True
     indices = [event.tx_index for event in events]

@@ -50,7 +50,7 @@ _START = """
 INSERT INTO events_received (origin, epoch, seq, chain, kafka_offset)
 VALUES (%s, %s, 0, '', 0) ON CONFLICT DO NOTHING
 """
-_POSITION = "SELECT seq, chain, kafka_offset FROM events_received WHERE origin = %s AND epoch = %s"
+_POSITION = "SELECT seq, chain FROM events_received WHERE origin = %s AND epoch = %s"
 
 # The sequencer numbers with the same statement.
 NUMBER = """
@@ -59,13 +59,13 @@ SELECT %s, %s, * FROM unnest(%s::bigint[], %s::uuid[], %s::bytea[])
 """
 
 
-def position(origin: str, epoch: int, start: bytes) -> tuple[int, bytes, int]:
-    """Return ``(seq, chain, kafka_offset)`` of a stream; ``start`` is its chain value at 0.
+def position(origin: str, epoch: int, start: bytes) -> tuple[int, bytes]:
+    """Return ``(seq, chain)`` of a stream; ``start`` is its chain value at 0.
 
     Asking leaves no trace: whoever names a stream that does not exist makes none.
     """
     rows = sql.execute(_POSITION, [origin, epoch]).rows()
-    return rows[0] if rows else (0, start, 0)
+    return rows[0] if rows else (0, start)
 
 
 def fence(advance: Advance) -> None:

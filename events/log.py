@@ -63,6 +63,8 @@ LEFT JOIN events_subjectkey k ON k.subject_uid = e.subject_uid AND k.origin = e.
 WHERE e.event_id = ANY(%s)
 """
 
+_RAW = "SELECT event_id, raw FROM events_event WHERE event_id = ANY(%s)"
+
 
 def insert(sealed: Sequence[Sealed], recorded_at: int) -> sql.Answer:
     """Keep events; the answer holds the ids of those that were not here before."""
@@ -108,6 +110,11 @@ def load(entity_uids: Iterable[UUID], known_at: datetime | None = None) -> dict[
         uid: [keys.open_event(*item) for item in items]
         for uid, items in stored(entity_uids, known_at).items()
     }
+
+
+def raw_of(event_ids: Iterable[UUID]) -> dict[UUID, bytes]:
+    """Return the bytes of those events that are here."""
+    return dict(sql.execute(_RAW, [list(event_ids)]).rows())
 
 
 def by_id(event_ids: Iterable[UUID]) -> Mapping[UUID, Stored]:

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from consumers.apply import Applier, Pace
-from consumers.verify import Run, verified
+from consumers.verify import Run, entries_of, verified
 from customers.kinds import ENTITY
 from events import chain, heads, keys
 from events.chain import Head
@@ -84,9 +84,14 @@ class Batches:
 
     def replay(self, number: int) -> int:
         """Receive a batch once more with the cursor put back: nothing may be written."""
-        entries = verified(self._batched[number], self._before(number))
+        entries = entries_of(verified(self._batched[number], self._before(number)), ORIGIN)
         sealed = [entry.sealed for entry in entries if entry.sealed]
         assert receive(sealed, Received(time.time_ns() // 1000)) == []
+        return BATCH
+
+    def repeat(self, number: int) -> int:
+        """Deliver a batch once more: its numbers are behind the cursor."""
+        assert self._applier.apply(self._batched[number]) == 0
         return BATCH
 
     def one_by_one(self, number: int) -> int:

@@ -87,14 +87,14 @@ _APPLIED = (
 def _applying(numbers: list[int], rounds: int, seed: int) -> list[Section]:
     batches = applying.Batches(applying.Stream(numbers), rounds, SINGLES)
     first = race({"": batches.first_apply}, rounds, seed)[""]
-    again = race({"": batches.replay}, rounds, seed)[""]
+    again = race({"put back": batches.replay, "repeated": batches.repeat}, rounds, seed)
     single = race({"": batches.one_by_one}, rounds, seed)[""]
     with connections["owner"].cursor() as cursor:
         cursor.execute('GRANT CREATE ON SCHEMA public TO "bench"')
     applying.make_copies()
     copy = race({"": applying.copy_variant(batches.written())}, rounds, seed)[""]
     times, share = single.median / first.median, copy.median / first.median
-    part = again.median / first.median
+    part, dropped = (again[name].median / first.median for name in ("put back", "repeated"))
     batched = Line("batched apply (1,000)", first, 1.0, f"{_APPLIED}; 1,000 customers' phones")
     one = Line("one by one", single, times, "the same, a transaction for each event")
     copied = Line(
@@ -105,7 +105,16 @@ def _applying(numbers: list[int], rounds: int, seed: int) -> list[Section]:
         "versions), into tables with the same columns, indexes, constraints and contents",
     )
     replayed = Line(
-        "the same batch again", again, part, "decoded, offered to the event table; nothing written"
+        "the same batch, cursor put back",
+        again["put back"],
+        part,
+        "chain and head verified, decoded, found to be here; nothing written",
+    )
+    repeated = Line(
+        "the same batch again",
+        again["repeated"],
+        dropped,
+        "the consumer's own call: behind the cursor, its head compared; nothing written",
     )
     return [
         Section("(c) Batched apply against one by one", "≥ 10×", f"{times:.1f}×", times >= 10,
@@ -113,5 +122,5 @@ def _applying(numbers: list[int], rounds: int, seed: int) -> list[Section]:
         Section("(c) Batched apply against COPY into the same indexes", "≥ 33 %", f"{share:.0%}",
                 share >= 0.33, [batched, copied]),
         Section("(d) A replayed batch", "≤ 25 % of its first apply, 0 rows", f"{part:.0%}",
-                part <= 0.25, [batched, replayed]),
+                part <= 0.25, [batched, replayed, repeated]),
     ]  # fmt: skip
