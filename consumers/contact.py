@@ -53,9 +53,10 @@ class Contact:
         self._heads: Mapping[str, Mapping[str, Any]] = {}
 
     def poke(self) -> None:
-        """Ask at once: a number is missing."""
+        """Ask at once, for a number is missing; a peer out of reach no sooner than it is due."""
         self._is_urgent = True
-        self.wake.set()
+        if self._network.answering.get(self._peer.location) is not False:
+            self.wake.set()
 
     def step(self) -> bool:
         """Ask the peer if it is time; pull what it has and this location lacks.

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 
 from customers.kinds import ENTITY
 from customers.models import Entity, EntityDetail
-from events import heads, log
+from events import heads, log, sql
 from events.envelope import Event as LoggedEvent
 from events.errors import Unknown
 from events.fold import Version, fold
@@ -81,6 +81,7 @@ def get(entity_uid: UUID) -> Customer:
     return found[0]
 
 
+@sql.snapshot()
 def customers(uids: Iterable[UUID]) -> list[Customer]:
     """Return those of ``uids`` that are customers, in their order."""
     wanted = list(uids)
@@ -122,6 +123,7 @@ def as_of(instant: datetime, uids: Iterable[UUID] | None = None) -> QuerySet[Ent
     return rows if uids is None else rows.filter(entity_uid__in=list(uids))
 
 
+@sql.snapshot()
 def customer_as_of(
     entity_uid: UUID, instant: datetime | None, known_at: datetime | None = None
 ) -> Customer | None:
@@ -168,6 +170,7 @@ def _said(version: Version, authors: Mapping[UUID, LoggedEvent]) -> DetailVersio
     )
 
 
+@sql.snapshot()
 def history(entity_uid: UUID) -> list[HistoryLine]:
     """Return all versions, oldest first; equal at every location with the same events."""
     head = heads.read([entity_uid]).get(entity_uid)

@@ -26,7 +26,7 @@ from customers.forms import MomentsForm, ReasonForm, SearchForm, sentence
 from customers.queries import Customer
 from customers.responses import get_or_404, render_part
 from customers.search import search
-from events import audit
+from events import audit, sql
 from events.audit import Filter
 from events.errors import InvalidValue, Parked, Stale, Unknown
 
@@ -98,6 +98,7 @@ def _paged(order: str, page: int, is_closed: bool) -> dict[str, Any]:
 
 @require_safe
 @require_role(AGENT, PROVIDER)
+@sql.snapshot()
 def customer_record(request: HttpRequest, entity_uid: UUID) -> HttpResponse:
     """Show a customer, now or at a moment, each value with who, when and where from."""
     customer = get_or_404(entity_uid)

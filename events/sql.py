@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from django.db import connection
+from django.db import connection, transaction
 
 Rows = list[tuple[Any, ...]]
 
@@ -36,6 +36,17 @@ def execute(query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> A
     with connection.wrap_database_errors:
         cursor.execute(query, parameters, prepare=True)
     return Answer(cursor)
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """Let all that is read inside see one moment; inside a transaction, see that transaction's."""
+    if connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic():
+        execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
 
 
 @contextmanager

@@ -171,6 +171,8 @@ def _peer(view: _View, name: str) -> dict[str, Any]:
     acknowledged = int(heads.get(settings.LOCATION_ID, {}).get("seq", 0))
     is_reachable = not contact["last_error"] and contact["silence"] < SILENCE_SECONDS
     state = UNEQUAL if name in view.stopped else _state(view, contact)
+    if state != UNEQUAL and not is_reachable:
+        state = UNREACHABLE  # what it last said is old
     return _line(name, contact, is_reachable, theirs, applied_seq, acknowledged, state)
 
 

@@ -160,6 +160,16 @@ def test_with_kafka_only_heartbeats_are_sent(fake, network, has_kafka, monkeypat
     assert fake.asked[2:] == ["heads"]
 
 
+def test_missing_number_is_asked_for_no_sooner_of_a_peer_out_of_reach(fake, network, has_kafka):
+    has_kafka.append(True)
+    one = new_contact(network)
+    network.answering["loc2"] = False
+    one.poke()
+    assert not one.wake.is_set()
+    one.step()
+    assert streams.applied_seq("loc2", 1) == 5
+
+
 def test_with_kafka_own_events_are_followed_until_they_have_arrived(
     fake, network, has_kafka, monkeypatch
 ):

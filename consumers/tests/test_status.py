@@ -117,7 +117,7 @@ def test_unreachable(both):
     says("loc3", both, loc1=5, loc2=5)
     contacts.note_failure("loc3", "ConnectError")
     assert not peer("loc3")["reachable"]
-    assert summary()["state"] == "unreachable"
+    assert peer("loc3")["state"] == summary()["state"] == "unreachable"
     says("loc3", both, offset=None, loc1=5, loc2=5)  # it called us: we cannot call it yet
     assert not peer("loc3")["reachable"]
     contacts.note_heads("loc3", {})
