@@ -1,52 +1,48 @@
-"""A person with words nobody else has goes through every route; none of them is found afterwards.
+"""A person goes through every route of a location; none of her words is found afterwards.
 
-Looked through are the log lines, what is printed, and every table but the rows agents search.
+Looked through are the logs, what is printed, what Kafka got, and in a dump of the database all but
+the rows agents search; then the same at a location that could not read some of what Kafka brought.
 """
 
 from __future__ import annotations
 
+import base64
 import io
 import json
-from collections.abc import Iterator
-from typing import Any
-from unittest import mock
-from uuid import UUID, uuid4
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from django.core.cache import cache
-from django.db import OperationalError, connection
-from django.test import Client
+from django.db import connection
+from pytest_django import Settings
 
-from accounts.models import Member
-from customers import queries
-from customers.tests.browsing import address, hidden, sign_in
-from customers.tests.calling import JSON, Caller
-from events.models import Event
+from consumers.apply import Applier
+from consumers.kafka_feed import KafkaFeed
+from consumers.runner import now_us
+from consumers.tests.origins import pages
+from consumers.verify import Run, decoded
+from events import chain, streams
+from events.models import DeadLetter, Event
+from events.records import CT, Record, is_head, read_item, topic_of
+from ops import broker
+from tests import readings
+from tests.canary import WALKS, WORDS, ask_everywhere
+from tests.databases import TestDatabases
+from tests.environment import test_key
+from tests.locations import wait_until
 from tests.logged import logged
 from tests.routes import routes
+from tests.traces import bytes_of, dump, publisher, send, topics
 
-pytestmark = [pytest.mark.django_db, pytest.mark.feature("R04")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.feature("R04")]
 
-CANARY = {
-    "surname": "Zwitschervogel",
-    "name": "Kanariella",
-    "dob": "1937-11-23",
-    "document_number": "CNRY-7Q4X-9983",
-    "phone": "+49 555 0199 7731",
-    "email": "piepmatz@voliere.example",
-    "company": "Vogelbauerei",
-    "notes": "singt-nachts-leise",
-}
-OTHERS = {"display_name": "Kanarella-Zwitscher", "reason": "goldregengrund"}
-TYPED = ("falschgesungen", "geheimgesang")  # a wrong value, a password
-# Also as they are searched for, and a part of each.
-WORDS = [
-    "zwitscher", "kanari", "kanarella", "1937-11-23", "19371123", "cnry", "7q4x", "0199 7731",
-    "01997731", "piepmatz", "voliere", "vogelbauer", "singt-nachts", "goldregen", "falschgesung",
-    "geheimgesang",
-]  # fmt: skip
-# The rows that agents search hold plain values; tables of Django itself hold no input.
+HERE, THERE = "loc1", "loc2"
+TOPIC = topic_of(HERE)
+# The rows that agents search hold plain values.
 PLAIN = {"customers_entity", "customers_entitydetail", "customers_searchkey"}
+HERS = {"zwitscher", "cnry-7", "singt-nachts"}
 
 
 @pytest.fixture(autouse=True)
@@ -56,162 +52,135 @@ def _fresh_limits() -> Iterator[None]:
     cache.clear()
 
 
+@pytest.fixture
+def brokers() -> Iterator[list[str]]:
+    """Two brokers: the one she is sent to, and the one another location reads."""
+    kept = [broker.start(), broker.start()]
+    yield [broker.address_of(each) for each in kept]
+    kept.clear()
+
+
+def found(*texts: bytes) -> dict[str, bytes]:
+    return readings.found(WORDS, *texts)
+
+
+def test_no_word_of_a_person_is_left_behind(
+    capfd: pytest.CaptureFixture[str],
+    settings: Settings,
+    databases: TestDatabases,
+    brokers: list[str],
+) -> None:
+    first, second = brokers
+    with logged() as lines:
+        go_everywhere(first)
+        sent = topics(first)
+        check_records(sent)
+        check_dump()
+        runs = pages(HERE)
+        move_to_the_other_location(settings, databases)
+        damaged = damaged_at_the_end(sent[TOPIC])
+        send(second, TOPIC, damaged)
+        receive(second, runs)
+        ask_everywhere()
+        check_dump()
+        check_dead_letters(damaged)
+    check_log(lines)
+    printed = capfd.readouterr()
+    assert found(printed.out.encode(), printed.err.encode()) == {}
+
+
+def go_everywhere(bootstrap: str) -> None:
+    """Take all her walks, and send what came of each: several pages, several signed heads."""
+    visited: set[str] = set()
+    with publisher(bootstrap) as publish:
+        for walk in WALKS:
+            visited |= walk()
+            publish()
+    assert visited >= routes(uuid4()).keys()
+
+
+def check_records(sent: dict[str, list[Record]]) -> None:
+    """Every event has gone to Kafka, hers can be opened there, and nothing shows a word."""
+    events = [record for record in sent[TOPIC] if not is_head(record)]
+    assert len(events) == Event.objects.filter(origin=HERE).count() > 5
+    sealed = [record for record in events if CT in record.headers]
+    opened = [decoded(read_item(record)[1], HERE) for record in sealed]
+    assert found(*(str(event.set).encode() for event in opened)).keys() >= HERS
+    for topic, records in sent.items():
+        assert found(topic.encode(), *map(bytes_of, records)) == {}
+
+
+def check_dump() -> None:
+    dumped = dump()
+    assert dumped.keys() == {*tables(), ""}
+    assert found(dumped["customers_entitydetail"]).keys() >= HERS
+    for table, content in dumped.items():
+        if table not in PLAIN:
+            assert found(content) == {}, table
+
+
 def tables() -> list[str]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         return [table for (table,) in cursor.fetchall()]
 
 
-def contents(table: str) -> Iterator[bytes]:
-    """Yield every value of a table: bytes as they are, all else as text."""
-    with connection.cursor() as cursor:
-        cursor.execute(f'SELECT * FROM "{table}"')
-        for row in cursor.fetchall():
-            for value in row:
-                is_raw = isinstance(value, bytes | memoryview)
-                yield bytes(value) if is_raw else str(value).encode()
+def move_to_the_other_location(settings: Settings, databases: TestDatabases) -> None:
+    """From here on this process is another location, empty, whose peer is hers."""
+    key = base64.b64encode(chain.public_key(streams.own_key())).decode()
+    settings.PEERS = {HERE: {"url": "http://127.0.0.1:9", "public_key": key}}
+    settings.LOCATION_ID = THERE
+    settings.LOCATION_KEY = test_key(f"location key of {THERE}")
+    databases.renew()
+    cache.clear()
 
 
-def found(texts: Iterator[bytes] | list[bytes]) -> set[str]:
-    """Return the words that are found, in any case."""
-    together = b"\0".join(texts).lower()
-    return {word for word in WORDS if word.encode() in together}
+# What may happen to a record, and the reason that then stands with the dead letter.
+DAMAGES: dict[str, Callable[[Record], Record]] = {
+    "MissingKey": lambda r: replace(r, headers={**r.headers, CT: r.headers[CT][::-1]}),
+    "UndecodableEvent": lambda r: replace(r, value=r.value + r.headers[CT]),
+    "unreadable record": lambda r: Record(r.key, bytes_of(r)),
+}
 
 
-def test_no_word_of_a_person_is_left_behind(capfd: pytest.CaptureFixture[str]) -> None:
-    with logged() as lines:
-        visited = use_the_api() | use_the_pages() | break_things() | ask_everywhere()
-    assert visited >= routes(uuid4()).keys()
-    assert found(contents("customers_entitydetail")) >= {"zwitscher", "cnry", "singt-nachts"}
-    for table in tables():
-        if table not in PLAIN:
-            assert found(contents(table)) == set(), table
-    check_log(lines)
-    printed = capfd.readouterr()
-    assert found([printed.out.encode(), printed.err.encode()]) == set()
-    assert Event.objects.exclude(origin="genesis").count() > 5
+def damaged_at_the_end(records: list[Record]) -> list[Record]:
+    """Return the records, the last of hers damaged in each way; the ones before can be applied."""
+    sealed = [number for number, record in enumerate(records) if CT in record.headers]
+    damaged = list(records)
+    for number, damage in zip(sealed[-len(DAMAGES) :], DAMAGES.values(), strict=True):
+        damaged[number] = damage(records[number])
+    return damaged
+
+
+def receive(bootstrap: str, runs: Sequence[Run]) -> None:
+    """Read the topic, bury what cannot be read, then pull it as a poked contact does."""
+    applier, poked = Applier(now_us), list[str]()
+    feed = KafkaFeed(bootstrap, applier, poked.append)
+    wait_until(
+        lambda: not feed.step() and DeadLetter.objects.count() == len(DAMAGES), 20, "dead letters"
+    )
+    feed.close()
+    last = runs[-1].head.seq
+    assert 0 < streams.applied_seq(HERE, 1) < last
+    assert set(poked) == {HERE}
+    for run in runs:
+        applier.apply(run)
+    assert streams.applied_seq(HERE, 1) == last
+
+
+def check_dead_letters(damaged: list[Record]) -> None:
+    """The letters are her own records, ciphertext and all."""
+    letters = {letter.reason: bytes(letter.raw) for letter in DeadLetter.objects.all()}
+    assert letters.keys() == DAMAGES.keys()
+    assert set(letters.values()) <= {record.value for record in damaged}
+    ciphertexts = [record.headers[CT] for record in damaged if CT in record.headers]
+    assert any(ct in raw for raw in letters.values() for ct in ciphertexts)
+    assert found(*letters.values()) == {}
 
 
 def check_log(lines: io.StringIO) -> None:
     written = lines.getvalue()
-    assert found([written.encode()]) == set()
+    assert found(written.encode()) == {}
     said = [json.loads(line) for line in written.splitlines()]
     assert {line.get("status") for line in said} >= {200, 201, 204, 302, 400, 404, 409, 412, 500}
     assert any("exception" in line for line in said)
-
-
-def use_the_api() -> set[str]:
-    """Enter, find, change, lose, close and open her; every refusal quotes her."""
-    agent, provider = Caller("agent"), Caller("provider")
-    answers = [agent.post("customers", {**CANARY, **OTHERS})]
-    uid = answers[0].json()["entity_uid"]
-    etag = answers[0]["ETag"]
-    detail = {"detail_code": "EMAIL", "value": {"value": CANARY["email"]}}
-    entity = {"entity_uid": str(uuid4()), "details": [detail], **OTHERS}
-    answers += [
-        agent.post("entities", entity),
-        agent.post("entities", entity),
-        agent.post("entities", {**entity, "display_name": "Kanari"}),
-        agent.post("entities", {**OTHERS, "details": [{**detail, "value": "Kanari"}]}),
-        agent.patch(f"entities/{uid}", {"details": [{**detail, "value": {"value": "@voliere"}}]}),
-        agent.patch(f"entities/{uid}", {"details": [{**detail, "value": {"value": "voliere"}}]}),
-        agent.patch(f"customers/{uid}", {"surname": "Zwitscherer"}, If_Match=etag),
-        agent.patch(f"customers/{uid}", {"notes": CANARY["notes"] * 2, **OTHERS}),
-        agent.get(f"customers/{uid}", {"as_of": "2999-01-01", "known_at": "2999-01-01"}),
-        *(agent.get("customers", {"q": word, "mode": mode}) for word in CANARY.values()
-          for mode in ("exact", "fuzzy")),
-        agent.get("entities", {"q": "Zwitschervogel"}),
-        agent.get("entities-asof", {"as_of": "2999-01-01"}),
-        agent.get("diff", {"from": "2000-01-01", "to": "2999-01-01"}),
-        agent.get(f"entities/{uid}/history"),
-        agent.get(f"entities/{uid}"),
-        agent.delete(f"customers/{uid}"),
-        agent.get(f"customers/{uid}"),
-        provider.post(f"customers/{uid}/restore"),
-        provider.get("audit", {"entity": uid}),
-    ]  # fmt: skip
-    answers += [send_wrong(agent, uid, name, value) for name, value in CANARY.items()]
-    return {str(answer.resolver_match.view_name) for answer in answers}
-
-
-def send_wrong(agent: Caller, uid: str, name: str, value: str) -> Any:
-    wrong = f"{value} falschgesungen" * 40
-    agent.patch(f"customers/{uid}", {name: wrong * 10, "effective": wrong, "dob": wrong})
-    agent.patch(f"customers/{uid}", {wrong: wrong})
-    agent.send("POST", "customers", f'{{"{name}": "{wrong}"'.encode())
-    agent.post("customers", {name: value}, If_Match=value, Idempotency_Key=wrong)
-    agent.get("customers", {"limit": wrong})
-    agent.client.get(f"/api/v1/customers/{value}")
-    agent.client.get(f"/customers/{value}/", headers={"Referer": f"http://x/{value}"})
-    return agent.get("customers", {"falschgesungen": wrong, name: value})
-
-
-def use_the_pages() -> set[str]:
-    """The same with forms, with and without htmx, and wrong passwords."""
-    client = Client()
-    sign_in(client, "provider")
-    new = hidden(client.get("/customers/new", {"q": "Kanariella Zwitschervogel"}), "uid")
-    form = {"uid": new, **CANARY, "reason": OTHERS["reason"]}
-    answers = [
-        client.post("/customers/new", {**form, "email": "falschgesungen"}),
-        client.post("/customers/new", form),
-        client.get("/customers/", {"q": "Zwitschervogel Kanarella", "mode": "fuzzy"}),
-        client.get("/customers/", {"q": CANARY["document_number"], "mode": "exact"}),
-        client.get("/customers/", {"q": "Kanariella", "mode": "falschgesungen"}),
-        client.get(address("record", UUID(new))),
-    ]
-    sealed = hidden(client.get(address("edit", UUID(new))), "sealed")
-    change = {**CANARY, "sealed": sealed, "reason": OTHERS["reason"]}
-    answers += [
-        client.post(address("edit", UUID(new)), {**change, "surname": "Zwitschermann"}),
-        client.post(address("edit", UUID(new)), {**change, "surname": "Zwitscherfrau"}),
-        client.post(address("edit", UUID(new)), {**change, "dob": "falschgesungen"}),
-    ]
-    assert [answer.status_code for answer in answers[-3:]] == [302, 412, 422]
-    sealed = hidden(client.get(address("delete", UUID(new))), "sealed")
-    answers += [
-        client.post(address("delete", UUID(new)), {"sealed": sealed, "reason": OTHERS["reason"]}),
-        client.post(address("restore", UUID(new))),
-        client.get("/audit/", {"entity": new, "actor": "Kanariella"}),
-        client.get("/audit/", {"entity": new}),
-    ]
-    assert queries.get(UUID(new)).values["surname"] == "Zwitschermann"
-    return {str(answer.resolver_match.view_name) for answer in answers}
-
-
-def break_things() -> set[str]:
-    """Errors nobody foresaw, whose text quotes her; sign-ins with her name."""
-    client = Client(raise_request_exception=False)
-    client.force_login(Member.objects.create_user("ann", "not-used", roles=["agent"]))
-    answers = []
-    for error in (RuntimeError(f"{CANARY}"), OperationalError(f"Key (surname)=({CANARY})")):
-        for path in (f"/api/v1/customers/{uuid4()}", "/api/v1/customers?q=Kanariella"):
-            with (
-                mock.patch("customers.queries.get", side_effect=error),
-                mock.patch("customers.candidates.fuzzy", side_effect=error),
-            ):
-                answers.append(client.get(path))
-    assert {answer.status_code for answer in answers} == {500, 503}
-    for name in ("Kanariella", CANARY["email"]):
-        typed = {"username": name, "password": TYPED[1]}
-        answers.append(Client().post("/api/v1/auth/token", typed, JSON))
-        form = {"login": name, "password": TYPED[1]}
-        answers.append(Client().post("/accounts/login/?next=/customers/?q=Kanariella", form))
-    return {str(answer.resolver_match.view_name) for answer in answers}
-
-
-def ask_everywhere() -> set[str]:
-    """Every route, each method, with her in the query and in the body."""
-    client = Client(raise_request_exception=False)
-    client.force_login(Member.objects.create_user("bob", "not-used", roles=["admin"]))
-    body = json.dumps({**CANARY, **OTHERS})
-    visited = set()
-    for name, path in routes(uuid4()).items():
-        asked = f"{path}?q=Kanariella&falschgesungen=Zwitschervogel"
-        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-            if name != "account_logout":
-                answer = client.generic(method, asked, body, JSON)
-                assert answer.status_code < 500, (name, method)
-        visited.add(name)
-    client.post("/accounts/logout/?q=Kanariella")
-    return visited
