@@ -25,6 +25,8 @@ def in_words(found: Mapping[str, Any]) -> tuple[str, str]:
     lag, waiting = int(found["lag_events"]), int(found["unreplicated"])
     if state == status.LOCAL_ONLY:
         return LOCAL, _("local only")
+    if state == status.RECOVERING:
+        return BUSY, _("restored, read-only until its writes are back")
     if state == status.UNEQUAL:
         return BAD, _("not equal")
     if state == status.UNREACHABLE:

@@ -15,7 +15,8 @@ from consumers import wire
 from consumers.deliveries import Deliveries
 from consumers.errors import PeerFailed
 from consumers.pull import Peer
-from events import contacts, streams
+from consumers.verify import is_signed
+from events import contacts, recovery, streams
 from events.chain import Head
 
 HEARTBEAT_SECONDS = 5.0
@@ -25,6 +26,7 @@ POLL_SECONDS = 1.0
 # What a heartbeat shows is most often on its way through Kafka already.
 GRACE_SECONDS = 0.5
 PEER_LOST, PEER_BACK, PULLED = "peer_lost", "peer_back", "events_pulled"
+RECOVERED = "location_recovered"
 
 _T = TypeVar("_T")
 
@@ -40,6 +42,8 @@ class Network:
     has_kafka: Callable[[], bool]
     stop: threading.Event
     answering: dict[str, bool] = field(default_factory=dict)
+    # Who has given back, since this location recovers, all it has of this location's own stream.
+    gave_back: set[str] = field(default_factory=set)
 
 
 class Contact:
@@ -82,7 +86,8 @@ class Contact:
     def _has_unacknowledged(self) -> bool:
         """Whether the peer, as far as is known, lacks events of this location."""
         own = streams.positions()[settings.LOCATION_ID]
-        return own.seq > int(self._heads.get(settings.LOCATION_ID, {}).get("seq", 0))
+        said = self._heads.get(settings.LOCATION_ID, {"epoch": 0, "seq": 0})
+        return own.seq > streams.epochs(said).get(own.epoch, 0)
 
     def close(self) -> None:
         """Close the connections to the peer."""
@@ -109,11 +114,40 @@ class Contact:
             self._network.hear(head)
 
     def _pull_all(self, heads: Mapping[str, Mapping[str, Any]], is_urgent: bool) -> None:
+        self._pull_back(heads.get(settings.LOCATION_ID, {"epoch": streams.FIRST_EPOCH, "seq": 0}))
         for origin, said in heads.items():
             is_own = origin == self._peer.location
             # Another's stream is asked for here only while that other does not answer itself.
             if origin in settings.PEERS and (is_own or not self._network.answering.get(origin)):
-                self._pull(origin, said["epoch"], said["seq"], is_urgent)
+                for epoch, until in streams.epochs(said).items():
+                    self._pull(origin, epoch, until, is_urgent)
+
+    def _pull_back(self, said: Mapping[str, Any]) -> None:
+        """Pull what the peer has of this location's own stream and this location lost.
+
+        Its own signature proves that it is its own. Once each peer has given back all it has,
+        this location goes on in a new epoch.
+        """
+        own = settings.LOCATION_ID
+        is_complete = True
+        for epoch, until in streams.epochs(said).items():
+            here = streams.applied_seq(own, epoch)
+            if here >= until:
+                continue
+            run = self._peer.page(own, epoch, here)
+            if run is None or not is_signed(run.head):
+                raise PeerFailed("numbers of ours that it cannot show")
+            if epoch >= streams.positions()[own].epoch:
+                recovery.begin()
+            recovery.follow(epoch)
+            self._pull(own, epoch, until, is_urgent=True)
+            is_complete = is_complete and streams.applied_seq(own, epoch) >= until
+        if is_complete and recovery.is_recovering():
+            self._network.gave_back.add(self._peer.location)
+            if self._network.gave_back >= settings.PEERS.keys():
+                recovery.finish(streams.own_key())
+                self._network.gave_back.clear()
+                log.info(RECOVERED, epoch=streams.positions()[own].epoch)
 
     def _pull(self, origin: str, epoch: int, until: int, is_urgent: bool) -> None:
         here = streams.applied_seq(origin, epoch)

@@ -16,10 +16,9 @@ from consumers.deliveries import Deliveries, Delivery
 from consumers.errors import NotVerified
 from consumers.kafka_feed import KafkaFeed
 from consumers.pull import Peer
-from events import contacts, digest
+from events import contacts, digest, recovery, streams
 from events.chain import Head
 from events.loops import Loop
-from events.streams import positions
 
 IDLE_SECONDS = 0.05
 DIGEST_LOOK_SECONDS = 1.0
@@ -55,6 +54,8 @@ class Consumer:
 
     def run(self) -> None:
         """Run until told to stop."""
+        if not settings.PEERS:
+            recovery.finish(streams.own_key())  # nobody else can know more
         log.info(STARTED, peers=sorted(self._contacts), has_kafka=self._feed is not None)
         threads = [
             Loop(f"contact {name}", one.step, lambda: POLL_SECONDS, self._stop, one.wake).thread()
@@ -115,7 +116,7 @@ class DigestKeeper:
 
     def step(self) -> bool:
         """Take the digest if it is time; never busy."""
-        heads, now = digest.comparable(positions()), time.monotonic()
+        heads, now = digest.comparable(streams.positions()), time.monotonic()
         is_at_rest, self._seen = heads == self._seen, heads
         is_old = heads != self._taken or now - self._taken_at > DIGEST_AGE_SECONDS
         if is_at_rest and is_old and now >= self._not_before:

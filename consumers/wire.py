@@ -13,6 +13,7 @@ from events.contacts import Said
 from events.streams import Item, Page
 
 MOST_ORIGINS = 1000
+MOST_EPOCHS = 1000
 
 
 def page_to_json(page: Page) -> dict[str, Any]:
@@ -84,16 +85,12 @@ def said_from_json(document: Any) -> Said:
 
 
 def heads_from_json(document: Any) -> dict[str, dict[str, Any]]:
-    """Return ``{origin: {epoch, seq, chain}}``; ``ValueError`` if it is none."""
+    """Return ``{origin: {epoch, seq, chain}}``, with former epochs as ``older``.
+
+    ``ValueError`` if it is none.
+    """
     try:
-        found = {
-            _short(origin): {
-                "epoch": _number(said["epoch"]),
-                "seq": _number(said["seq"]),
-                "chain": bytes.fromhex(said["chain"]).hex(),
-            }
-            for origin, said in document.items()
-        }
+        found = {_short(origin): _position(said) for origin, said in document.items()}
     except (KeyError, TypeError, AttributeError) as exc:
         raise ValueError("not positions") from exc
     if len(found) > MOST_ORIGINS:
@@ -105,6 +102,20 @@ def signed_head(document: Mapping[str, Any]) -> Head | None:
     """Return the signed head that comes with positions; ``None`` from an empty stream."""
     found = document.get("head")
     return None if found is None else head_from_json(found)
+
+
+def _position(said: Any) -> dict[str, Any]:
+    found = {
+        "epoch": _number(said["epoch"]),
+        "seq": _number(said["seq"]),
+        "chain": bytes.fromhex(said["chain"]).hex(),
+    }
+    older = said.get("older", [])
+    if len(older) > MOST_EPOCHS:
+        raise ValueError("too many epochs")
+    if older:
+        found["older"] = [_position({**one, "older": []}) for one in older]
+    return found
 
 
 def _number(value: Any) -> int:

@@ -18,7 +18,7 @@ from accounts.models import Member
 from customers.files import Problem, Table, UnreadableFile, read
 from customers.imports import How, Mapped, Progress, Tally, enter, mapped, part_of, source_namespace
 from events.drafting import Author
-from events.errors import InvalidValue
+from events.errors import InvalidValue, Recovering
 
 QUIET_SECONDS: Final = 2.0  # an import that takes no longer shows no progress
 BAR_WIDTH: Final = 30
@@ -88,6 +88,8 @@ class ImportCommand(BaseCommand):
         except OperationalError as exc:
             done = f"{last.tally.entered} people are entered"
             raise CommandError(f"The database cannot be reached; {done}.") from exc
+        except Recovering as exc:
+            raise CommandError(str(exc)) from exc
         meter.clear()
         self._summary(last.tally, how)
         return last.tally

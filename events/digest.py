@@ -67,8 +67,12 @@ def take() -> Digest:
 
 
 def comparable(found: dict[str, Position]) -> dict[str, list[int]]:
-    """Return positions as ``{origin: [epoch, seq]}``, without streams that are still empty."""
-    return {origin: [p.epoch, p.seq] for origin, p in sorted(found.items()) if p.seq}
+    """Return positions as ``{origin: [epoch, seq]}``, former epochs first, without empty ones."""
+    heads = {
+        origin: [n for p in (*last.older, last) if p.seq for n in (p.epoch, p.seq)]
+        for origin, last in sorted(found.items())
+    }
+    return {origin: numbers for origin, numbers in heads.items() if numbers}
 
 
 def _sum(table: str) -> int:

@@ -51,6 +51,10 @@ class Parked(SinsError):
         self.entity_uid = entity_uid
 
 
+class Recovering(SinsError):
+    """This location was restored from a backup and takes no writes until its own are back."""
+
+
 class Stale(SinsError):
     """The record has changed since it was read.
 

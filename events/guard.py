@@ -5,7 +5,11 @@ from __future__ import annotations
 from django.db.migrations import RunSQL
 
 # The mark is the transaction's own id, so one left behind in a session opens nothing later.
-SET_MARK = "SELECT set_config('sins.recording', pg_current_xact_id()::text, true)"
+# With it comes whether this location may make events of its own (events.recovery).
+SET_MARK = """
+SELECT set_config('sins.recording', pg_current_xact_id()::text, true),
+       EXISTS (SELECT FROM events_recovery)
+"""
 UNSET_MARK = "SELECT set_config('sins.recording', '', true)"
 
 _FUNCTION = """

@@ -166,6 +166,16 @@ class Received(models.Model):
     stopped_reason = models.TextField(null=True)  # NULL: not stopped; else nothing more is applied
 
 
+class Recovery(models.Model):
+    """One row while this location, restored from a backup, takes no writes; else none."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    began_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="events_recovery_one_row")]
+
+
 class Published(models.Model):
     """Up to which number this location's stream has been delivered to a topic."""
 

@@ -11,7 +11,7 @@ from django.db import transaction
 from events import cursors, guard, heads, keys, log, refold, sql
 from events.drafting import Author, Draft, events_of
 from events.envelope import Event, to_raw
-from events.errors import TooLarge
+from events.errors import Recovering, TooLarge
 from events.keys import Subject
 from events.log import Sealed
 from events.registry import kind_of_type
@@ -43,7 +43,7 @@ def record(drafts: Sequence[Draft], author: Author) -> list[Event]:
     4. Fold; make the rows equal to the result.
     5. Last, one outbox entry for the transaction: the sequencer numbers it after the commit.
 
-    Raises a ``SinsError``; then nothing is written.
+    Raises a ``SinsError`` (``Recovering``: no writes here now); then nothing is written.
     """
     uids = {draft.entity_uid for draft in drafts}
     if len(drafts) > MAX_EVENTS:
@@ -51,10 +51,12 @@ def record(drafts: Sequence[Draft], author: Author) -> list[Event]:
     if len(uids) < len(drafts):
         raise ValueError("one event per entity per transaction")
     subjects = {(draft.subject_uid or draft.entity_uid, author.origin) for draft in drafts}
-    with _recording():
+    with _recording() as mark:
         lock = heads.lock({draft.entity_uid: draft.kind.name for draft in drafts})  # 1
         known_keys = keys.stored_keys(subjects)
         locked = heads.locked(lock)
+        if mark.rows()[0][1]:
+            raise Recovering
         events = events_of(drafts, locked, author)  # 2
         if not events:
             return []
@@ -89,11 +91,10 @@ def receive(arrived: Sequence[Sealed], received: Received) -> list[Event]:
 
 
 @contextmanager
-def _recording() -> Iterator[None]:
+def _recording() -> Iterator[sql.Answer]:
     """Hold the transaction whose writes the guard lets pass; the mark ends before it does."""
     with transaction.atomic(durable=True), sql.pipelined():
-        sql.execute(guard.SET_MARK)
-        yield
+        yield sql.execute(guard.SET_MARK)
         sql.execute(guard.UNSET_MARK)
 
 

@@ -9,7 +9,7 @@ from django.db import connection
 
 from events.kafka import Sender, Undelivered
 from events.records import of_head, of_item, topic_of
-from events.streams import FIRST_EPOCH, page
+from events.streams import FIRST_EPOCH, own_head, page
 
 IDLE_SECONDS = 0.5
 PUBLISHED = "events_published"
@@ -32,6 +32,9 @@ class Relay:
         """
         epoch, seq = self._published()
         run = page(self._location, epoch, seq)
+        if run is None and epoch < self._own_epoch():
+            epoch += 1
+            run = page(self._location, epoch, 0)
         if run is None:
             return False
         self._sender = self._sender or Sender(self._bootstrap)
@@ -60,6 +63,10 @@ class Relay:
             )
             row = cursor.fetchone()
         return (FIRST_EPOCH, 0) if row is None else (row[0], row[1])
+
+    def _own_epoch(self) -> int:
+        with connection.cursor() as cursor:
+            return own_head(cursor, self._location).epoch
 
     def _note(self, epoch: int, seq: int) -> None:
         with connection.cursor() as cursor:

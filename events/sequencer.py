@@ -35,10 +35,12 @@ log = structlog.get_logger("events.sequencer")
 
 Row = tuple[int, UUID, bytes]  # outbox id, event id, raw
 
-# What is committed, oldest entry first; one row more than a pass takes.
+# What is committed, oldest entry first; one row more than a pass takes. While this location
+# recovers, its next number is not known.
 _COMMITTED = """
 SELECT o.id, e.event_id, e.raw
 FROM events_outbox o JOIN events_event e ON e.tx = o.tx AND e.origin = %s
+WHERE NOT EXISTS (SELECT FROM events_recovery)
 ORDER BY o.id, e.tx_index LIMIT %s
 """
 

@@ -13,10 +13,11 @@ from django.db import connection
 
 from events import contacts, digest
 from events.genesis import genesis_version
-from events.streams import Position, positions, stopped
+from events.recovery import is_recovering
+from events.streams import Position, epochs, positions, stopped
 
 EQUAL, CATCHING_UP, UNEQUAL, UNKNOWN = "equal", "catching up", "unequal", "unknown"
-UNREACHABLE, LOCAL_ONLY = "unreachable", "local only"
+UNREACHABLE, LOCAL_ONLY, RECOVERING = "unreachable", "local only", "recovering"
 # Two heartbeats may get lost.
 SILENCE_SECONDS = 12.0
 
@@ -36,9 +37,9 @@ SELECT EXISTS (
 
 _DOCUMENTS = ("heads", "digest_heads", "capabilities")
 
-# Own events without a number, and when the oldest that no peer has was recorded: the first beyond
-# the acknowledged number, else the first without one.
-_UNREPLICATED = """
+# Own events without a number, when the oldest that no peer has was recorded (the first beyond the
+# acknowledged number, else the first without one), and whether new ones are refused.
+_OWN_WRITES = """
 WITH unnumbered AS (
     SELECT count(*) AS events, min(e.recorded_at) AS since
     FROM events_outbox o JOIN events_event e ON e.tx = o.tx
@@ -46,7 +47,8 @@ WITH unnumbered AS (
     SELECT e.recorded_at AS since FROM events_eventnumber n JOIN events_event e USING (event_id)
     WHERE n.origin = %(own)s AND n.epoch = %(epoch)s AND n.seq = %(acknowledged)s + 1
 )
-SELECT u.events, extract(epoch FROM clock_timestamp() - coalesce(next.since, u.since))::float8
+SELECT u.events, extract(epoch FROM clock_timestamp() - coalesce(next.since, u.since))::float8,
+       EXISTS (SELECT FROM events_recovery)
 FROM unnumbered u LEFT JOIN next ON true
 """
 
@@ -81,13 +83,14 @@ def sync_status(*, is_fresh: bool = False) -> dict[str, Any]:
         contacts.note_digest(digest.take())
     view = _view()
     peers = [_peer(view, name) for name in sorted(settings.PEERS)]
-    unreplicated, oldest = _unreplicated(view, peers)
+    unreplicated, oldest, is_recovering = _own_writes(view, peers)
     with connection.cursor() as cursor:
         cursor.execute(_COUNTS)
         dead_letters, parked, conflicts = cursor.fetchone()
     return {
         "location": settings.LOCATION_ID,
         "epoch": view.own.epoch,
+        "is_recovering": is_recovering,
         "seq": view.own.seq,
         "digest": view.digest,
         "unreplicated": unreplicated,
@@ -108,10 +111,10 @@ def summary() -> dict[str, Any]:
         return {"state": LOCAL_ONLY, "label_events": 0, "lag_events": 0, "unreplicated": 0}
     view = _view()
     peers = [_peer(view, name) for name in sorted(settings.PEERS)]
-    unreplicated, _ = _unreplicated(view, peers)
+    unreplicated, _, is_recovering = _own_writes(view, peers)
     lag = sum(peer["lag_events"] for peer in peers)
     return {
-        "state": _worst(peers, bool(lag or unreplicated)),
+        "state": RECOVERING if is_recovering else _worst(peers, bool(lag or unreplicated)),
         "label_events": lag + unreplicated,
         "lag_events": lag,
         "unreplicated": unreplicated,
@@ -131,6 +134,7 @@ def degraded() -> list[str]:
     view = _view()
     silent = sum(not _peer(view, name)["reachable"] for name in settings.PEERS)
     found = {
+        "restored: no writes until its own are back": is_recovering(),
         "sequencer: writes wait for their numbers": unnumbered,
         f"peers out of reach: {silent}": silent,
         f"streams stopped: {len(view.stopped)}": view.stopped,
@@ -162,26 +166,26 @@ def _view() -> _View:
 
 def _peer(view: _View, name: str) -> dict[str, Any]:
     contact = view.contacts.get(name)
-    applied = view.positions.get(name)
-    applied_seq = applied.seq if applied else 0
+    applied = epochs(view.positions[name].to_json()) if name in view.positions else {}
     if contact is None or contact["last_contact_at"] is None:
-        return _line(name, None, False, 0, applied_seq, 0, UNKNOWN)
+        return _line(name, None, False, {}, applied, 0, UNKNOWN)
     heads = contact["heads"]
-    theirs = int(heads.get(name, {}).get("seq", 0))
-    acknowledged = int(heads.get(settings.LOCATION_ID, {}).get("seq", 0))
+    theirs = epochs(heads[name]) if name in heads else {}
+    ours = epochs(heads[settings.LOCATION_ID]) if settings.LOCATION_ID in heads else {}
     is_reachable = not contact["last_error"] and contact["silence"] < SILENCE_SECONDS
     state = UNEQUAL if name in view.stopped else _state(view, contact)
     if state != UNEQUAL and not is_reachable:
         state = UNREACHABLE  # what it last said is old
-    return _line(name, contact, is_reachable, theirs, applied_seq, acknowledged, state)
+    acknowledged = ours.get(view.own.epoch, 0)
+    return _line(name, contact, is_reachable, theirs, applied, acknowledged, state)
 
 
 def _line(
     name: str,
     contact: Mapping[str, Any] | None,
     is_reachable: bool,
-    their_seq: int,
-    applied_seq: int,
+    theirs: Mapping[int, int],
+    applied: Mapping[int, int],
     acknowledged_seq: int,
     state: str,
 ) -> dict[str, Any]:
@@ -191,9 +195,9 @@ def _line(
         "reachable": is_reachable,
         "last_contact_at": at.isoformat() if at else None,
         "last_contact_seconds": round(contact["silence"], 1) if contact and at else None,
-        "their_seq": their_seq,
-        "applied_seq": applied_seq,
-        "lag_events": max(their_seq - applied_seq, 0),
+        "their_seq": sum(theirs.values()),
+        "applied_seq": sum(applied.values()),
+        "lag_events": sum(max(seq - applied.get(e, 0), 0) for e, seq in theirs.items()),
         "acknowledged_seq": acknowledged_seq,
         "digest": contact["digest"] if contact else "",
         "state": state,
@@ -203,12 +207,11 @@ def _line(
 
 def _state(view: _View, contact: Mapping[str, Any]) -> str:
     """Compare with one peer: streams by number and chain value, states by digest."""
-    ours = {o: p.to_json() for o, p in view.positions.items() if p.seq}
-    theirs = {o: dict(p) for o, p in contact["heads"].items() if p["seq"]}
-    for origin in ours.keys() & theirs.keys():
-        mine, his = ours[origin], theirs[origin]
-        if (mine["epoch"], mine["seq"]) == (his["epoch"], his["seq"]) and mine != his:
-            return UNEQUAL  # one number, two chain values
+    known = {origin: p.to_json() for origin, p in view.positions.items()}
+    ours = {origin: said for origin, said in known.items() if any(epochs(said).values())}
+    theirs = {o: said for o, said in contact["heads"].items() if any(epochs(said).values())}
+    if any(_contradict(ours[origin], theirs[origin]) for origin in ours.keys() & theirs.keys()):
+        return UNEQUAL
     if contact["digest_heads"] and contact["digest_heads"] == view.digest_heads:
         is_same = contact["digest"] == view.digest
         if not is_same and _speaks_the_same(contact):
@@ -218,22 +221,32 @@ def _state(view: _View, contact: Mapping[str, Any]) -> str:
     return UNKNOWN if ours == theirs else CATCHING_UP
 
 
+def _contradict(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+    """Whether one number of a stream has two chain values."""
+    here, there = (
+        {(one["epoch"], one["seq"]): one["chain"] for one in (*said.get("older", ()), said)}
+        for said in (mine, theirs)
+    )
+    return any(here[number] != there[number] for number in here.keys() & there.keys())
+
+
 def _speaks_the_same(contact: Mapping[str, Any]) -> bool:
     """Whether the peer has the same built-in entities: a release ahead it may have more."""
     return bool(contact["capabilities"].get("genesis") == genesis_version())
 
 
-def _unreplicated(view: _View, peers: Sequence[Mapping[str, Any]]) -> tuple[int, float | None]:
-    if not peers:
-        return 0, None
-    acknowledged = max(peer["acknowledged_seq"] for peer in peers)
+def _own_writes(view: _View, peers: Sequence[Mapping[str, Any]]) -> tuple[int, float | None, bool]:
+    """Return how many no peer has, the oldest's age in seconds, whether new ones are refused."""
+    acknowledged = max((peer["acknowledged_seq"] for peer in peers), default=view.own.seq)
     values = {
         "own": settings.LOCATION_ID,
         "epoch": view.own.epoch,
         "acknowledged": acknowledged,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_UNREPLICATED, values)
-        unnumbered, oldest = cursor.fetchone()
+        cursor.execute(_OWN_WRITES, values)
+        unnumbered, oldest, is_recovering = cursor.fetchone()
+    if not peers:
+        return 0, None, is_recovering
     count = max(view.own.seq - acknowledged, 0) + unnumbered
-    return count, None if oldest is None else round(oldest, 1)
+    return count, None if oldest is None else round(oldest, 1), is_recovering

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from django.conf import settings
@@ -62,15 +62,20 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Up to where a stream is known: its number and its chain value there."""
+    """Up to where a stream is known: its number and its chain value there.
+
+    ``older`` are its former epochs, oldest first: each restore of a location begins another.
+    """
 
     epoch: int
     seq: int
     chain: bytes
+    older: tuple[Position, ...] = ()
 
-    def to_json(self) -> dict[str, int | str]:
-        """Return the form in heartbeats."""
-        return {"epoch": self.epoch, "seq": self.seq, "chain": self.chain.hex()}
+    def to_json(self) -> dict[str, Any]:
+        """Return the form in heartbeats; ``older`` only where there is any."""
+        said = {"epoch": self.epoch, "seq": self.seq, "chain": self.chain.hex()}
+        return said | ({"older": [one.to_json() for one in self.older]} if self.older else {})
 
 
 # A head between two others that are at most a page apart is not needed any more.
@@ -125,6 +130,8 @@ def own_key() -> bytes:
 
 def public_key_of(location: str) -> bytes | None:
     """Return the public key of a registered location; ``None`` for any other."""
+    if location == settings.LOCATION_ID:
+        return chain.public_key(own_key())
     peer = settings.PEERS.get(location)
     return None if peer is None else base64.b64decode(peer["public_key"])
 
@@ -153,15 +160,21 @@ def keep_head(cursor: Sends, head: Head) -> None:
 
 
 def positions() -> dict[str, Position]:
-    """Return up to where this location knows each stream, its own included."""
+    """Return up to where this location knows each stream, its own included, in its newest epoch."""
     with connection.cursor() as cursor:
         own = own_head(cursor, settings.LOCATION_ID)
         cursor.execute("SELECT origin, epoch, seq, chain FROM events_received ORDER BY epoch")
-        found = {
-            origin: Position(epoch, seq, bytes(value))
-            for origin, epoch, seq, value in cursor.fetchall()
-        }
-    return {**found, own.origin: Position(own.epoch, own.seq, own.chain)}
+        found: dict[str, list[Position]] = {own.origin: []}
+        for origin, epoch, seq, value in cursor.fetchall():
+            if origin != own.origin or epoch < own.epoch:
+                found.setdefault(origin, []).append(Position(epoch, seq, bytes(value)))
+    found[own.origin].append(Position(own.epoch, own.seq, own.chain))
+    return {origin: replace(known[-1], older=tuple(known[:-1])) for origin, known in found.items()}
+
+
+def epochs(said: Mapping[str, Any]) -> dict[int, int]:
+    """Return ``{epoch: seq}`` of ``Position.to_json``, oldest first."""
+    return {one["epoch"]: one["seq"] for one in (*said.get("older", ()), said)}
 
 
 def page(origin: str, epoch: int, after: int) -> Page | None:
@@ -197,13 +210,13 @@ def chain_at(origin: str, epoch: int, seq: int) -> bytes | None:
 
 
 def applied_seq(origin: str, epoch: int) -> int:
-    """Return up to which number another location's stream is applied here."""
+    """Return the last number of a stream that is here, this location's own or another's."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT seq FROM events_received WHERE origin = %s AND epoch = %s", [origin, epoch]
+            "SELECT coalesce(max(seq), 0) FROM events_eventnumber WHERE origin = %s AND epoch = %s",
+            [origin, epoch],
         )
-        row = cursor.fetchone()
-    return 0 if row is None else row[0]
+        return int(cursor.fetchone()[0])
 
 
 def kafka_offsets(origins: Sequence[str]) -> dict[str, int]:

@@ -9,9 +9,12 @@ from typing import Final
 from uuid import UUID, uuid4
 
 import structlog
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.urls import is_valid_path
+
+from events.errors import Recovering
 
 Respond = Callable[[HttpRequest], HttpResponseBase]
 
@@ -58,6 +61,23 @@ def either_slash(respond: Respond) -> Respond:
         return respond(request)
 
     return middleware
+
+
+class WriteRefusals:
+    """Says on a page of its own why this location takes no writes."""
+
+    def __init__(self, respond: Respond) -> None:
+        self._respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Serve the request."""
+        return self._respond(request)
+
+    def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
+        """Return the page for the one error that any write may meet."""
+        if not isinstance(exc, Recovering):
+            return None
+        return render(request, "503.html", {"reason": str(exc)}, status=503)
 
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

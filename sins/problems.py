@@ -11,7 +11,14 @@ from typing import Any, Final, NamedTuple
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseServerError,
+    JsonResponse,
+)
+from django.template.loader import render_to_string
 from django.views import defaults
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
@@ -23,6 +30,7 @@ from events.errors import (
     InvalidValue,
     MissingKey,
     Parked,
+    Recovering,
     SinsError,
     Stale,
     TooLarge,
@@ -61,7 +69,7 @@ _BY_STATUS: Final = {
         Kind(415, "not-json", "The body has to be JSON."),
         Kind(429, "too-many-requests", "Too many requests."),
         Kind(500, "error", "Something went wrong here."),
-        Kind(503, "unavailable", "The database does not answer."),
+        Kind(503, "unavailable", "This cannot be served right now."),
     )
 }
 # Errors of the core: the most special first.
@@ -73,6 +81,7 @@ _STATUS_OF: Final[Sequence[tuple[type[Exception], int]]] = (
     (MissingKey, 409),
     (Stale, 412),
     (TooLarge, 413),
+    (Recovering, 503),
     (SinsError, 400),
     (Http404, 404),
     (PermissionDenied, 403),
@@ -107,7 +116,7 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response | N
         code = next((known for kind, known in _STATUS_OF if isinstance(exc, kind)), 0)
         if not code:
             return None
-        if code == status.HTTP_503_SERVICE_UNAVAILABLE:
+        if isinstance(exc, OperationalError | InterfaceError):
             log.warning(DATABASE_UNREACHABLE, error=type(exc).__qualname__)
         headers = {"Retry-After": str(RETRY_SECONDS)} if code == 503 else {}
         body = problem(code, _core_detail(exc, code), _core_errors(exc))
@@ -152,6 +161,8 @@ def _flat(detail: Any, path: str) -> Iterator[tuple[str, str]]:
 def _core_detail(exc: Exception, code: int) -> str:
     if code == status.HTTP_404_NOT_FOUND:
         return NOT_HERE  # the same for a record that never was and for an address nobody serves
+    if isinstance(exc, OperationalError | InterfaceError):
+        return "The database does not answer."
     return str(exc) if isinstance(exc, SinsError) else ""
 
 
@@ -201,7 +212,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer what nobody foresaw, without a word about what it was."""
-    return _answer(request, 500) or defaults.server_error(request)
+    # Without context processors: they ask the database, which may be what is wrong.
+    return _answer(request, 500) or HttpResponseServerError(
+        render_to_string("500.html", {"request": request})
+    )
 
 
 def _answer(request: HttpRequest, code: int, detail: str = "") -> HttpResponse | None:

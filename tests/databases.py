@@ -57,6 +57,17 @@ class TestDatabases:
             statement = "DROP DATABASE IF EXISTS {} WITH (FORCE)"
             connection.execute(_sql(statement, name_of(urls.owner)))
 
+    def empty(self, urls: DatabaseUrls) -> None:
+        """Replace a copy by a database with no tables, as after a loss."""
+        self.drop(urls)
+        with psycopg.connect(self._admin, autocommit=True) as connection:
+            owner = unquote(urlsplit(urls.owner).username or "")
+            statement = "CREATE DATABASE {} OWNER {}"
+            connection.execute(_sql(statement, name_of(urls.owner), owner))
+        with psycopg.connect(renamed(self._admin, name_of(urls.owner)), autocommit=True) as opened:
+            for extension in EXTENSIONS:
+                opened.execute(_sql("CREATE EXTENSION IF NOT EXISTS {}", extension))
+
     def renew(self) -> None:
         """Point Django at a fresh copy; the one it had is removed."""
         connections.close_all()

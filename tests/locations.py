@@ -125,7 +125,7 @@ class Locations:
             location.manage("create_demo_members")
             for name in ("web", "sequencer", "consumer"):
                 self.start_program(location, name)
-        wait_until(lambda: all(map(_serves, self.all.values())), START_SECONDS, "locations serve")
+        wait_until(lambda: all(map(serves, self.all.values())), START_SECONDS, "locations serve")
 
     def start_program(self, location: Location, name: str) -> None:
         """Start one process of a location."""
@@ -262,7 +262,8 @@ def wait_until(
     return time.monotonic() - begin
 
 
-def _serves(location: Location) -> bool:
+def serves(location: Location) -> bool:
+    """Whether its pages and its API answer."""
     try:
         return httpx.get(f"{location.url}/readyz", timeout=2, trust_env=False).status_code == 200
     except httpx.HTTPError:

@@ -52,8 +52,9 @@ def test_shape(both):
     says("loc2", both, loc1=5, loc2=5)
     status = sync_status()
     assert list(status) == [
-        "location", "epoch", "seq", "digest", "unreplicated", "oldest_unreplicated_seconds",
-        "dead_letters", "parked", "conflicts", "peers"]  # fmt: skip
+        "location", "epoch", "is_recovering", "seq", "digest", "unreplicated",
+        "oldest_unreplicated_seconds", "dead_letters", "parked", "conflicts", "peers"
+    ]  # fmt: skip
     assert (status["location"], status["epoch"], status["seq"]) == ("loc1", 1, 5)
     assert status["digest"] == both
     two, three = status["peers"]
