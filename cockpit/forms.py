@@ -11,9 +11,15 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Member
 from customers.forms import MomentField
-from events.audit import OPERATIONS, Place, place_of
+from events.audit import DELETE, INSERT, UPDATE, Place, place_of
 
 _INPUT = {"class": "input", "autocomplete": "off"}
+# In the address and in the API they are called INSERT, UPDATE and DELETE.
+_OPERATIONS = (
+    (INSERT, _("entered or opened again")),
+    (UPDATE, _("changed")),
+    (DELETE, _("removed or closed")),
+)
 
 
 class AuditForm(forms.Form):
@@ -40,7 +46,7 @@ class AuditForm(forms.Form):
     operation = forms.ChoiceField(
         required=False,
         label=_("What"),
-        choices=[("", _("Any")), *((name, name) for name in OPERATIONS)],
+        choices=[("", _("Any")), *_OPERATIONS],
         widget=forms.Select(attrs={"class": "select"}),
     )
     after = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -60,6 +66,11 @@ class AuditForm(forms.Form):
         for name in self.errors if self.is_bound else ():
             attrs = self.fields[name].widget.attrs if name in self.fields else {}
             attrs.update({"aria-invalid": "true", "aria-describedby": f"wrong-{name}"})
+
+    @property
+    def set_count(self) -> int:
+        """How many filters are set."""
+        return sum(bool(field.value()) for field in self.visible_fields())
 
     def clean_after(self) -> Place | None:
         """Return where the page before ended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.contrib import messages
@@ -14,24 +14,14 @@ from django.views.decorators.http import require_http_methods
 from accounts.authors import author_of, now_us
 from accounts.roles import AGENT, PROVIDER, require_role
 from customers import commands, queries, sealed
+from customers.clashes import Clash, clashes, taken_over
 from customers.commands import Basis, When
 from customers.forms import CustomerForm, sentence
-from customers.labels import DETAIL_LABELS, Text, label_of
-from customers.queries import Customer, DetailVersion
+from customers.labels import DETAIL_LABELS, Text
+from customers.queries import Customer
 from customers.responses import get_or_404, go, render_part
 from events.errors import AlreadyExists, InvalidValue, Parked, Stale
 from events.stamp import uuid7
-
-
-@dataclass(frozen=True, slots=True)
-class Clash:
-    """A field that someone else changed while this author had the form open."""
-
-    code: str
-    label: Text
-    mine: str | None
-    current: str | None
-    version: DetailVersion | None
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -142,7 +132,7 @@ def _save(request: HttpRequest, customer: Customer, seen: sealed.View) -> HttpRe
 def _stale_page(
     request: HttpRequest, entity_uid: UUID, form: CustomerForm, seen: sealed.View
 ) -> HttpResponse:
-    """Show both values of each field that moved, keep all that was typed, and let choose."""
+    """Show both values of each field two people changed, keep all that was typed, let choose."""
     customer = queries.get(entity_uid)
     if customer.is_deleted:
         messages.warning(
@@ -150,23 +140,19 @@ def _stale_page(
         )
         return go(request, reverse("customers:record", args=[entity_uid]))
     mine = form.changed_values()
-    clashes = [
-        Clash(
-            code,
-            label_of(code),
-            value,
-            customer.values.get(code),
-            customer.details.get(code),
-        )
-        for code, value in mine.items()
-        if seen.stamps.get(code) != customer.stamps.get(code)
-    ]
-    # What others changed in fields this author left alone is taken over silently.
+    # What others changed in fields this author left alone is taken over.
     data = request.POST.copy()
     for code in DETAIL_LABELS.keys() - mine.keys():
         data[code] = customer.values.get(code) or ""
     fresh = CustomerForm(data, seen=customer.values)
-    return _form_page(request, customer, fresh, clashes=clashes, status=412)
+    return _form_page(
+        request,
+        customer,
+        fresh,
+        clashing=clashes(mine, seen, customer),
+        taken=taken_over(mine, seen, customer),
+        status=412,
+    )
 
 
 def _form_page(
@@ -175,13 +161,16 @@ def _form_page(
     form: CustomerForm,
     *,
     seal: str | None = None,
-    clashes: list[Clash] | None = None,
+    clashing: Sequence[Clash] = (),
+    taken: Sequence[Text] = (),
     status: int = 200,
 ) -> HttpResponse:
     context = {
         "customer": customer,
         "form": form,
         "sealed": seal or sealed.seal(customer),
-        "clashes": clashes or [],
+        "clashes": {clash.code: clash for clash in clashing},
+        "taken": taken,
+        "is_stale": status == 412,
     }
     return render_part(request, "form.html", "_form.html", context, status)

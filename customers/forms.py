@@ -148,6 +148,8 @@ class CustomerForm(ReasonForm):
         self.initial = {**self.seen, **(self.initial or {})}
         if self.is_bound:
             self._describe_errors()
+        elif not self.seen:
+            self.fields["surname"].widget.attrs["autofocus"] = True
 
     def _describe_errors(self) -> None:
         """Tie each message to its field, for who cannot see that they stand together."""

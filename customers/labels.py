@@ -28,7 +28,15 @@ OTHER_LABELS: dict[str, Text] = {
     "entity_type": _("Type"),
     "type": _("Type"),
     "merged_into": _("Merged into"),
-    "deleted": _("Closed"),
+    "deleted": _("Record"),
+}
+# What happened to a record or to one of its values, in the words of its history.
+HAPPENED: dict[str, Text] = {
+    "entered": _("entered"),
+    "changed": _("changed"),
+    "removed": _("removed"),
+    "closed": _("closed"),
+    "restored": _("opened again"),
 }
 
 

@@ -40,7 +40,7 @@ EXPECTED: Final = re.compile(
     r"Failed to load resource: (the server responded with a status of 4\d\d|net::ERR_FAILED)"
 )
 LOST: Final = "htmx: htmx:error: Failed to fetch"
-MEMBERS: Final = re.compile(r"\b(Agent|Provider|member [0-9a-f]{8}…)")
+MEMBERS: Final = re.compile(r"\b(Agent|Provider|a member of loc\d)")
 
 
 class Sites:

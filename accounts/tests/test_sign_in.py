@@ -111,6 +111,7 @@ def test_too_many_attempts_from_one_address_get_a_page_that_says_so(
     page = client.post(PAGE, {"login": "ann", "password": PASSWORD})
     assert page.status_code == 429
     assert "Too many attempts" in page.content.decode()
+    assert f'href="{PAGE}">To the sign-in page</a>' in page.content.decode()
 
 
 def test_signing_out_takes_a_click(client: Client, make_member: MakeMember) -> None:

@@ -24,7 +24,7 @@ from django.utils.translation import ngettext
 from accounts.models import Member
 from accounts.roles import AGENT, PROVIDER
 from cockpit import sync
-from customers.labels import Text
+from customers.labels import HAPPENED, TYPE_LABELS, Text
 
 register = template.Library()
 
@@ -97,10 +97,7 @@ def ago(instant: datetime | None) -> SafeString:
     passed = timezone.now() - instant
     if passed > timedelta(days=30):
         return _time(instant, "Y-m-d")
-    text = _("just now") if passed < timedelta(minutes=1) else _past(instant)
-    local = timezone.localtime(instant, settings.DISPLAY_TIME_ZONE)
-    exact = date_format(local, "Y-m-d H:i:s")
-    return format_html('<time datetime="{}" title="{}">{}</time>', instant.isoformat(), exact, text)
+    return _stamped(instant, _("just now") if passed < timedelta(minutes=1) else _past(instant))
 
 
 def _past(instant: datetime) -> str:
@@ -111,9 +108,14 @@ def _time(instant: datetime | None, form: str) -> SafeString:
     if instant is None:
         return mark_safe("")
     local = timezone.localtime(instant, settings.DISPLAY_TIME_ZONE)
-    return format_html(
-        '<time datetime="{}">{}</time>', instant.isoformat(), date_format(local, form)
-    )
+    return _stamped(instant, date_format(local, form))
+
+
+def _stamped(instant: datetime, text: str) -> SafeString:
+    """Return a <time> with ``text``; its title is the instant to the second, with its zone."""
+    local = timezone.localtime(instant, settings.DISPLAY_TIME_ZONE)
+    exact = f"{date_format(local, 'Y-m-d H:i:s')} {local.tzname()}"
+    return format_html('<time datetime="{}" title="{}">{}</time>', instant.isoformat(), exact, text)
 
 
 @register.filter
@@ -139,8 +141,8 @@ def duration(seconds: float | None) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def member_name(context: RequestContext, uid: UUID | str | None) -> str:
-    """Return the name of a member, asked for once a page; others are known by their uid."""
+def member_name(context: RequestContext, uid: UUID | str | None, origin: str = "") -> str:
+    """Return the name of a member, asked for once a page; of others where they signed in."""
     if not uid:
         return _("SINS")
     request = context.get("request")
@@ -149,14 +151,33 @@ def member_name(context: RequestContext, uid: UUID | str | None) -> str:
         names = {str(m.uid): m.get_full_name() for m in Member.objects.all()}
         if request is not None:
             request.member_names = names
-    return names.get(str(uid)) or _("member %(uid)s…") % {"uid": str(uid)[:8]}
+    name = names.get(str(uid))
+    if name is not None:
+        return name
+    text = (
+        _("a member of %(location)s") % {"location": origin}
+        if origin
+        else _("a member of another location")
+    )
+    title = _("Member %(uid)s…") % {"uid": str(uid)[:8]}
+    return format_html('<span title="{}">{}</span>', title, text)
 
 
 @register.simple_tag(takes_context=True)
 def recorded(context: RequestContext, code: str, value: Any) -> Text:
-    """Return a recorded value as text; for an owner the member's name."""
-    text = shown(value)
-    return member_name(context, str(text)) if code == "owner" and text != NOTHING else text
+    """Return a recorded value in words: a member's name, a type's label, open or closed."""
+    value = _plain(value)
+    if code == "owner" and value:
+        return member_name(context, str(value))
+    if code == "deleted":
+        return _("closed") if value else _("open")
+    return TYPE_LABELS.get(value) or shown(value) if code == "type" else shown(value)
+
+
+@register.filter
+def happened(what: str) -> Text:
+    """Return what happened in the words of a record's history."""
+    return HAPPENED.get(what, what)
 
 
 @register.filter
@@ -209,12 +230,16 @@ def sync_state(context: RequestContext) -> Mapping[str, Any]:
 @register.filter
 def shown(value: Any) -> Text:
     """Return a recorded value as text; a dash for none."""
-    if isinstance(value, Mapping):
-        value = (
-            value.get("value") if set(value) == {"value"} else ", ".join(map(str, value.values()))
-        )
+    value = _plain(value)
     if value is None or value == "":
         return NOTHING
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     return str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return the one value of a group, or all of them in a row."""
+    if not isinstance(value, Mapping):
+        return value
+    return value.get("value") if set(value) == {"value"} else ", ".join(map(str, value.values()))

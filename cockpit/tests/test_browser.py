@@ -86,6 +86,11 @@ def test_a_customer_is_found_and_opened_by_keyboard_alone(
         assert page.locator("dialog[open]").count() == 0
         page.keyboard.press("n")
         page.wait_for_url("**/customers/new")
+        page.wait_for_selector("#id_surname:focus")
+        page.keyboard.type("Novak")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/customers/*-*/")
+        assert page.locator("h1").inner_text() == "Novak"
 
 
 @pytest.mark.feature("W03")
@@ -135,6 +140,47 @@ def test_an_answer_that_does_not_come_is_told_and_nothing_typed_is_lost(
         page.fill("#q", "Novak")
         page.wait_for_selector("#lost:not([hidden])")
         assert page.input_value("#q") == "Novak"
+
+
+@pytest.mark.feature("W03")
+def test_filters_leave_a_small_screen_to_the_lines(
+    browser: Browser, live_server: LiveServer, session: str
+) -> None:
+    with _browsing(browser, live_server, session, 360) as page:
+        page.goto("/audit/")
+        assert not page.locator("#id_location").is_visible()
+        assert page.locator(".audit-lines tr").nth(1).bounding_box()["y"] < 400  # type: ignore[index]
+        page.locator("summary", has_text="Filter").focus()
+        page.keyboard.press("Enter")
+        page.select_option("#id_location", "loc1")
+        page.click(".filters button[type=submit]")
+        page.wait_for_url("**location=loc1**")
+        assert page.locator("#id_location").is_visible()
+        assert page.locator(".filter .count").inner_text() == "1 set"
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.goto("/audit/")
+        assert page.locator("#id_location").is_visible()
+        assert not page.locator("summary", has_text="Filter").is_visible()
+
+
+@pytest.mark.feature("W03")
+def test_wide_rows_stand_in_columns_under_their_names(
+    browser: Browser, live_server: LiveServer, session: str
+) -> None:
+    left = "all => all.map(one => Math.round(one.getBoundingClientRect().left))"
+    with _browsing(browser, live_server, session) as page:
+        page.goto("/customers/")
+        for part in (".name", ".fact-dob", ".reach"):
+            assert len(set(page.locator(f".people {part}").evaluate_all(left))) == 1, part
+        assert page.locator(".heads").is_visible()
+        tops = "row => [...row.querySelectorAll('.name, .fact-dob, .reach, .changed')].map(y)"
+        y = "one => { const box = one.getBoundingClientRect(); return box.top + box.height / 2; }"
+        row = page.locator(".row").first.evaluate(
+            f"row => {{ const y = {y}; return ({tops})(row); }}"
+        )
+        assert max(row) - min(row) < 2  # all in one line
+        page.set_viewport_size({"width": 360, "height": 800})
+        assert not page.locator(".heads").is_visible()
 
 
 @pytest.mark.parametrize("width", [1280, 320])

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import OperationalError, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Member
 from cockpit import sync
@@ -154,6 +156,24 @@ def test_what_breaks_inside_is_a_sentence_not_a_traceback(
     assert response.status_code == 500
     assert "Something went wrong on our side" in response.content.decode()
     assert "secret" not in response.content.decode()
+
+
+@pytest.mark.feature("W03")
+def test_that_page_keeps_its_appearance_and_asks_no_database(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OperationalError
+
+    _sign_in(client, "agent")
+    client.cookies["theme"] = "dark"
+    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", broken)
+    client.raise_request_exception = False
+    with CaptureQueriesContext(connection) as asked:
+        response = client.get("/customers/")
+    assert response.status_code == 500
+    assert '<html lang="en" data-theme="dark">' in response.content.decode()
+    assert len(asked) == 0
 
 
 @pytest.mark.feature("A05")

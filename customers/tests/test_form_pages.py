@@ -9,10 +9,12 @@ from uuid import UUID
 import pytest
 from django.test import Client
 
+from accounts.authors import now_us
 from accounts.models import Member
-from customers import queries
+from customers import commands, queries
 from customers.commands import When
 from customers.tests.browsing import HTMX, address, change, close, enter, hidden, page_text
+from events.drafting import Author
 from events.models import Event
 from events.stamp import to_micros
 
@@ -52,6 +54,16 @@ def test_searched_words_are_put_into_the_new_form(client: Client, agent: Member)
     text = page_text(client.get("/customers/new", {"q": "Maria Kowalska C01X00"}))
     for name, value in (("surname", "Kowalska"), ("name", "Maria"), ("document_number", "C01X00")):
         assert re.search(rf'name="{name}" value="{value}"', text)
+
+
+@pytest.mark.feature("W03", "W10")
+def test_entering_begins_with_the_first_key_and_a_wrong_form_with_what_is_wrong(
+    client: Client, agent: Member
+) -> None:
+    fresh = page_text(client.get("/customers/new"))
+    assert re.findall(r'name="(\w+)"[^>]* autofocus', fresh) == ["surname"]
+    wrong = page_text(client.post("/customers/new", {"email": "nowhere"}, headers=HTMX))
+    assert re.findall(r"<(\w+)[^>]* autofocus", wrong) == ["div"]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +166,14 @@ def test_a_browsers_line_ends_are_no_change(client: Client, agent: Member) -> No
     )
 
 
+def _choices(text: str) -> dict[str, str]:
+    """Return what a stale form puts to its author, field by field, without its marks."""
+    return {
+        code: " ".join(re.sub(r"<[^>]*>", " ", row).split())
+        for code, row in re.findall(r'id="clash-(\w+)">(.*?)</fieldset>', text, re.DOTALL)
+    }
+
+
 @pytest.mark.feature("A06", "W03")
 def test_a_stale_form_shows_both_values_and_keeps_what_was_typed(
     client: Client, agent: Member
@@ -164,10 +184,71 @@ def test_a_stale_form_shows_both_values_and_keeps_what_was_typed(
     response = client.post(address("edit", uid), data)
     text = page_text(response)
     assert response.status_code == 412
-    assert "<strong>mine</strong>" in text
-    assert "<strong>theirs</strong>" in text
+    assert _choices(text) == {
+        "phone": "Phone When you began: 1 What you entered mine"
+        " What it is now theirs SINS loc2 just now"
+    }
+    assert "One field was changed by both of you" in text
     assert 'value="also mine"' in text
     assert queries.get(uid).values["phone"] == "theirs"
+
+
+@pytest.mark.feature("A06", "W03")
+def test_what_is_chosen_above_cannot_be_typed_below_as_well(client: Client, agent: Member) -> None:
+    uid = enter(surname="Rayleigh", phone="1")
+    data = _open_form(client, uid, phone="mine")
+    change(uid, "loc2", phone="theirs")
+    text = page_text(client.post(address("edit", uid), data))
+    assert re.findall(r'<input[^>]*name="phone"[^>]*>', text) == [
+        '<input type="hidden" name="phone" value="mine" id="id_phone">'
+    ]
+    assert 'href="#clash-phone">as chosen above</a>' in text
+    assert len(re.findall(r'<input type="text" name="surname"', text)) == 1
+
+
+@pytest.mark.feature("A06", "W03")
+def test_a_value_removed_meanwhile_is_said_with_who_removed_it(
+    client: Client, agent: Member
+) -> None:
+    uid = enter(surname="Rayleigh", email="a@b.c", phone="1", notes="old")
+    data = _open_form(client, uid, email="x@y.z", phone="")
+    author = Author(agent.uid, "loc1", now_us())
+    commands.change_customer(uid, {"email": None, "phone": "2", "notes": "new"}, author)
+    text = page_text(client.post(address("edit", uid), data))
+    assert _choices(text) == {
+        "phone": "Phone When you began: 1 What you entered removed"
+        " What it is now 2 Ann agent loc1 just now",
+        "email": "E-mail When you began: a@b.c What you entered x@y.z"
+        " What it is now removed Ann agent loc1 just now",
+    }
+    assert "brought up to date below: Notes" in text
+    assert ">\nnew</textarea>" in text
+
+
+@pytest.mark.feature("A06", "W03")
+def test_where_both_entered_the_same_there_is_nothing_to_choose(
+    client: Client, agent: Member
+) -> None:
+    uid = enter(surname="Rayleigh", phone="1")
+    data = _open_form(client, uid, phone="2", company="mine")
+    change(uid, "loc2", phone="2", company="theirs")
+    assert _choices(page_text(client.post(address("edit", uid), data))).keys() == {"company"}
+
+
+@pytest.mark.feature("A06", "W03")
+def test_a_record_closed_and_opened_meanwhile_is_saved_the_second_time(
+    client: Client, agent: Member
+) -> None:
+    uid = enter(surname="Rayleigh")
+    data = _open_form(client, uid, phone="2")
+    close(uid)
+    commands.restore_customer(uid, Author(None, "loc2", now_us()))
+    stale = client.post(address("edit", uid), data)
+    assert stale.status_code == 412
+    assert "None of your values is in question" in page_text(stale)
+    again = {**data, "sealed": hidden(stale, "sealed")}
+    assert client.post(address("edit", uid), again).status_code == 302
+    assert queries.get(uid).values["phone"] == "2"
 
 
 @pytest.mark.parametrize(("take", "phone"), [("mine", "mine"), ("current", "theirs")])

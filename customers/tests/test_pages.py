@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from accounts.authors import now_us
 from accounts.models import Access, Member
+from customers.commands import When
 from customers.tests.browsing import HTMX, address, change, enter, page_text, sign_in
 from events.models import Event
-from events.stamp import to_datetime
+from events.stamp import to_datetime, to_micros
 
 pytestmark = pytest.mark.django_db
 
@@ -59,6 +64,20 @@ def test_the_list_shows_customers_with_where_they_are_from(client: Client, agent
     assert "+1 555" in text
     assert 'class="loc loc-' in text
     assert "loc2" in text
+
+
+@pytest.mark.feature("C02")
+def test_the_list_asks_no_more_for_more_customers(client: Client, agent: Member) -> None:
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get("/customers/").status_code == 200
+        return len(queries)
+
+    enter(surname="Rayleigh", phone="+1 555", company="Rays")
+    few = asked()
+    for number in range(9):
+        enter(surname=f"Rayleigh{number}", dob="1980-01-31", document_number=f"C{number}")
+    assert asked() == few
 
 
 @pytest.mark.feature("C02")
@@ -153,6 +172,21 @@ def test_the_history_shows_old_and_new_newest_first(client: Client, agent: Membe
     timeline = text[text.index('class="timeline"') :]
     assert re.search(r'<del class="was">1</del>.*?<span class="now">2</span>', timeline, re.DOTALL)
     assert timeline.index("loc2") < timeline.index("entered")
+
+
+@pytest.mark.feature("T04", "W03")
+def test_each_time_tells_its_second_and_zone_to_who_asks(
+    client: Client, agent: Member, settings: Settings
+) -> None:
+    settings.DISPLAY_TIME_ZONE = ZoneInfo("Europe/Berlin")
+    at = datetime(2026, 3, 31, 12, 30, 15, tzinfo=UTC)
+    uid = enter(surname="Rayleigh", when=When(effective=to_micros(at)))
+    text = page_text(client.get(address("record", uid)))
+    times = re.findall(
+        r'<time datetime="2026-03-31T12:30:15\+00:00" title="([^"]*)">([^<]*)<', text
+    )
+    assert times
+    assert set(times) == {("2026-03-31 14:30:15 CEST", "2026-03-31 14:30")}
 
 
 @pytest.mark.feature("T09")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import http.client
+import sys
 import time
 from collections.abc import Generator, Iterator
 from typing import Final
 
 from ops.demo.entering import PEOPLE, enter, is_entered
+from ops.demo.locations import Location
 from ops.demo.places import DemoError, Places
 from ops.demo.report import report, wait_until_equal
 from ops.demo.screen import Screen
 from ops.demo.stack import Stack
 from ops.demo.tasks import Task, run_all
+from ops.processes import command_of
 
 READY_SECONDS: Final = 60.0
 
@@ -35,16 +38,10 @@ def tell(places: Places, stack: Stack, screen: Screen) -> Generator[None, None, 
         yield
     stack.write_environments()
     screen.line("Making the tables …")  # 2
-    for arguments in (["migrate", "--verbosity", "0"], ["create_demo_members"]):
-        yield from run_all(
-            [
-                Task(loc.name, arguments, stack.child(loc, is_owner=True), loc.directory)
-                for loc in stack.locations
-            ]
-        )
+    yield from run_all([_preparation(stack, location) for location in stack.locations])
     for location in stack.locations:  # 3
         stack.start_processes(location)
-        screen.line(f"{location.name} web, sequencer and consumer are started")
+        screen.line(f"{location.name} web, sequencer, consumer and metrics are started")
         yield
     yield from _wait_until_ready(stack)
     least = 0 if is_entered(places) else PEOPLE  # who comes back may have deleted some
@@ -55,11 +52,18 @@ def tell(places: Places, stack: Stack, screen: Screen) -> Generator[None, None, 
     screen.line(f"Ready after {time.monotonic() - begun:.0f} s. Ctrl-C ends everything.")
 
 
+def _preparation(stack: Stack, location: Location) -> Task:
+    """Make the tables and members, as the one-shot container does before the others start."""
+    child = {**stack.child(location, is_owner=True), "PYTHON": sys.executable}
+    command = command_of("migrate")
+    return Task(location.name, ["migrate"], child, location.directory, command)
+
+
 def _wait_until_ready(stack: Stack) -> Iterator[None]:
     waiting = list(stack.locations)
     deadline = time.monotonic() + READY_SECONDS
     while waiting:
-        waiting = [location for location in waiting if not _is_ready(location.web_port)]
+        waiting = [location for location in waiting if not is_ready(location.web_port)]
         if waiting and time.monotonic() > deadline:
             raise DemoError(
                 f"{waiting[0].name}'s pages do not answer; see {waiting[0].directory / 'web.log'}."
@@ -67,7 +71,8 @@ def _wait_until_ready(stack: Stack) -> Iterator[None]:
         yield
 
 
-def _is_ready(port: int) -> bool:
+def is_ready(port: int) -> bool:
+    """Whether the pages at a port of this machine answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/readyz")
