@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from ops.databases import DatabaseUrls
+from ops.elasticsearch_server import ElasticsearchError, ElasticsearchServer
 from ops.kafka_server import KafkaError, KafkaServer
 from ops.postgres import free_port
 from tests.databases import TestDatabases, running_databases
@@ -76,6 +77,18 @@ def real_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer
         pytest.skip(str(error))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def real_elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ElasticsearchServer]:
+    """A node for tests marked ``elasticsearch``; what is missing for it is named in the skip."""
+    server = ElasticsearchServer(tmp_path_factory.mktemp("node") / "elasticsearch", free_port())
+    try:
+        server.start()
+    except ElasticsearchError as error:
+        pytest.skip(str(error))
+    yield server
+    server.destroy()
 
 
 @pytest.fixture(scope="session")

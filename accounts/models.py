@@ -10,6 +10,7 @@ from uuid import uuid4
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -127,9 +128,11 @@ class Access(models.Model):
     """One line of the access log: what happened without making an event.
 
     Holds no personal values: members by uid, routes by pattern, addresses as a keyed hash.
-    Rows are only ever inserted; a trigger refuses the rest, whoever is connected.
+    Rows are only ever inserted; a trigger refuses the rest, whoever is connected. ``uid`` names a
+    line beyond this database, where ``id`` means nothing.
     """
 
+    uid = models.UUIDField(db_default=RandomUUID(), editable=False)
     at = models.DateTimeField()
     kind = models.CharField(max_length=40)
     actor = models.UUIDField(null=True)
@@ -138,6 +141,9 @@ class Access(models.Model):
     outcome = models.CharField(max_length=40)
     request_id = models.CharField(max_length=200)
     address_hmac = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["at", "id"])]  # the report of a period, newest first
 
     def __str__(self) -> str:
         """Return kind and outcome, as a log reader scans them."""

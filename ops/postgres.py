@@ -9,7 +9,6 @@ wished.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
 import shutil
@@ -21,7 +20,14 @@ from pathlib import Path
 from typing import Final
 
 from ops.databases import DatabaseUrls, create_role_and_database, database_url
-from ops.unprivileged import STATE_DIRECTORY, give_away, reachable_package, run_unprivileged
+from ops.unprivileged import (
+    give_away,
+    home_of,
+    link_home,
+    reachable_package,
+    run_unprivileged,
+    running_pid,
+)
 
 SUPERUSER: Final = "postgres"
 START_SECONDS: Final = 30
@@ -75,10 +81,7 @@ class Cluster:
     @property
     def home(self) -> Path:
         """Where the cluster really lies: ``directory``, for root a place PostgreSQL may enter."""
-        if os.geteuid() != 0:
-            return self.directory
-        name = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:12]
-        return STATE_DIRECTORY / f"{self.directory.name}-{name}"
+        return home_of(self.directory)
 
     @property
     def log_path(self) -> Path:
@@ -93,7 +96,7 @@ class Cluster:
     def create(self) -> None:
         """Make the cluster unless it is there; what a broken-off attempt left is removed."""
         if self.is_created:
-            self._link()
+            link_home(self.directory)
             return
         self.destroy()
         try:
@@ -110,7 +113,7 @@ class Cluster:
             password.write_text(secrets.token_urlsafe(24), encoding="ascii")
             for path in (self.home, password):
                 give_away(path)
-            self._link()
+            link_home(self.directory)
         self._run(
             "initdb", "-D", str(self.home / "data"), "-U", SUPERUSER, "--auth=scram-sha-256",
             f"--pwfile={password}", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions",
@@ -180,18 +183,7 @@ class Cluster:
     def running_pid(self) -> int | None:
         """Return the server's process id; ``None`` when it does not run."""
         data = self.home / "data"
-        try:
-            pid = int((data / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0])
-            os.kill(pid, 0)
-        except (FileNotFoundError, ValueError, ProcessLookupError):
-            return None
-        command = Path(f"/proc/{pid}/cmdline")  # the number may belong to another by now
-        if not Path("/proc/self/cmdline").exists():
-            return pid
-        try:
-            return pid if os.fsencode(data) in command.read_bytes() else None
-        except OSError:
-            return None
+        return running_pid(data / "postmaster.pid", data)
 
     def superuser_url(self, database: str = "postgres") -> str:
         """Return the address for the cluster's superuser."""
@@ -220,13 +212,6 @@ class Cluster:
             raise PostgresError(_sentence(f"{program} cannot be run", str(error))) from error
         if done.returncode != 0:
             raise PostgresError(_sentence(f"PostgreSQL's {program} failed", done.stdout))
-
-    def _link(self) -> None:
-        if self.home == self.directory:
-            return
-        self.directory.parent.mkdir(parents=True, exist_ok=True)
-        if not self.directory.is_symlink():
-            self.directory.symlink_to(self.home, target_is_directory=True)
 
     def _log(self) -> str:
         try:

@@ -8,6 +8,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from consumers import ship_status
 from events import status
 
 log = structlog.get_logger("sins.health")
@@ -30,7 +31,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     What is ``degraded`` takes only its own feature along: pages and API go on.
     """
     try:
-        degraded = status.degraded()
+        degraded = [*status.degraded(), *ship_status.degraded()]
     except DatabaseError:
         log.warning(NOT_READY, failing=["database"])
         return JsonResponse({"status": "unavailable", "failing": ["database"]}, status=503)

@@ -17,7 +17,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Requests have their own line, with the route's name and not the address.
-SILENCED = ("django.server", "django.security", "httpx", "httpcore")
+SILENCED = ("django.server", "django.security", "httpx", "httpcore", "elastic_transport")
 
 
 def value_free_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

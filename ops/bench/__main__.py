@@ -12,33 +12,47 @@ from ops.bench.latency import WRITES, measure_latency
 from ops.bench.report import Section, write_report
 from sins.collector import collect_rarely
 
-PEOPLE = 20_000
+PEOPLE, DOCUMENTS = 20_000, 100_000
+COLUMNS, SHIPPING, LATENCY = PARTS = ("columns", "shipping", "latency")
 
 
 def main() -> None:
     """Start a durable PostgreSQL, enter people, race the variants; then three locations; report."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench", description=__doc__)
     parser.add_argument("--report", type=Path, default=Path("docs/performance.md"))
+    parser.add_argument("--only", choices=PARTS, help="show one part's figures, report nothing")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--people", type=int, default=PEOPLE)
+    parser.add_argument("--documents", type=int, default=DOCUMENTS, help="that are shipped")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--writes", type=int, default=WRITES, help="that the others wait for")
     options = parser.parse_args()
+    wanted = {options.only} if options.only else set(PARTS)
     collect_rarely()  # as every process of a location does
-    with tempfile.TemporaryDirectory() as directory, bench_database(Path(directory)) as urls:
-        os.environ["DATABASE_URL"], os.environ["DATABASE_OWNER_URL"] = urls.application, urls.owner
-        sections = _measure(options.people, options.rounds, options.seed)
-    sections.append(measure_latency(options.writes))
-    write_report(options.report, sections, options.people, options.rounds, options.seed)
+    sections: list[Section] = []
+    if wanted & {COLUMNS, SHIPPING}:
+        with tempfile.TemporaryDirectory() as directory, bench_database(Path(directory)) as urls:
+            os.environ["DATABASE_URL"] = urls.application
+            os.environ["DATABASE_OWNER_URL"] = urls.owner
+            sections += _measure(wanted, options)
+    if LATENCY in wanted:
+        sections.append(measure_latency(options.writes))
+    path = None if options.only else options.report
+    write_report(path, sections, options.people, options.rounds, options.seed)
 
 
-def _measure(size: int, rounds: int, seed: int) -> list[Section]:
+def _measure(wanted: set[str], options: argparse.Namespace) -> list[Section]:
     import django
 
     django.setup()
-    from ops.bench.columns import measure
+    from ops.bench import columns, shipping
 
-    return measure(size, rounds, seed)
+    sections: list[Section] = []
+    if COLUMNS in wanted:
+        sections += columns.measure(options.people, options.rounds, options.seed)
+    if SHIPPING in wanted:
+        sections += shipping.measure(options.documents, options.rounds, options.seed)
+    return sections
 
 
 if __name__ == "__main__":

@@ -60,9 +60,9 @@ Date {date} · {machine} · PostgreSQL with fsync on · {people:,} customers of 
 
 
 def write_report(
-    path: Path, sections: Sequence[Section], people: int, rounds: int, seed: int
+    path: Path | None, sections: Sequence[Section], people: int, rounds: int, seed: int
 ) -> None:
-    """Write the report to ``path`` and show its summary."""
+    """Show the report, and write it to ``path``."""
     text = _HEAD.format(
         rounds=rounds,
         date=datetime.now(UTC).date().isoformat(),
@@ -78,8 +78,9 @@ def write_report(
         rule = ["---"] * len(section.headings)
         text += f"\n## {section.title}\n\n{_row(section.headings)}{_row(rule)}"
         text += "".join(_row(line.cells()) for line in section.lines)
-    path.write_text(text, encoding="utf-8")
     print(text)
+    if path is not None:
+        path.write_text(text, encoding="utf-8")
 
 
 def _row(cells: Sequence[str]) -> str:
