@@ -22,12 +22,13 @@ from consumers.verify import (
     transactions,
     verified,
 )
-from events import chain, cursors, streams
+from events import chain, cursors, measures, spans, streams
 from events.cursors import Advance, Numbered
 from events.envelope import Event
 from events.errors import ForkedStream, WrongCursor
 from events.recorder import Received, receive
 from events.streams import Position
+from events.tracing import traceparent_of
 
 MOST_EVENTS = 1000
 WORK_SECONDS = 0.2
@@ -179,7 +180,10 @@ class Applier:
 
 def _tell(run: Run, fresh: Sequence[Event], seq: int) -> None:
     """Log what was applied: one line for each request at the origin, with its id."""
+    measures.applied.labels(run.origin, run.source).inc(len(fresh))
     for request_id, count in Counter(event.request_id for event in fresh).items():
+        with spans.span(APPLIED, traceparent_of(request_id)) as note:
+            note({"sins.origin": run.origin, "sins.seq": seq, "sins.events": count})
         log.info(
             APPLIED,
             request_id=request_id,

@@ -22,6 +22,7 @@ from customers.normalize import (
     terms,
     words,
 )
+from events import measures
 from events.errors import InvalidValue
 
 __all__ = ["MODES", "FieldScore", "Hit", "Range", "search"]
@@ -76,7 +77,11 @@ def search(q: str, mode: str, limit: int) -> list[Hit]:
     asked = _asked(q)
     if not asked or limit < 1:
         return []
-    is_exact = mode == "exact"
+    with measures.search_seconds.labels(mode).time():
+        return _ranked(asked, mode == "exact", limit)
+
+
+def _ranked(asked: list[Term], is_exact: bool, limit: int) -> list[Hit]:
     uids = candidates.exact(asked, limit) if is_exact else candidates.fuzzy(asked)
     judged = [
         (uid, judge(asked, values, _possible(asked, values, is_exact)))

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from events.errors import UndecodableEvent
 from events.stamp import Stamp, stamp_from_json, to_datetime
+from events.tracing import traceparent_of
 
 Value = Any  # str | int | bool | None | list[Value] | dict[str, Value]; never a float
 Fields = Mapping[str, Value]
@@ -256,4 +257,5 @@ def cloudevent(event: Event) -> dict[str, str]:
         "datacontenttype": "application/json",
         "dataschema": f"urn:sins:{event.type}:{event.schema_version}",
         "partitionkey": str(event.entity_uid),
+        "traceparent": traceparent_of(event.request_id, event.event_id),
     }

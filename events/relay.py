@@ -7,6 +7,7 @@ import threading
 import structlog
 from django.db import connection
 
+from events import measures
 from events.kafka import Sender, Undelivered
 from events.records import of_head, of_item, topic_of
 from events.streams import FIRST_EPOCH, own_head, page
@@ -45,6 +46,7 @@ class Relay:
         done = sent if acknowledged == len(records) else max(sent - 1, 0)
         if done:
             self._note(epoch, run.items[done - 1].seq)
+            measures.published.inc(done)
             log.info(PUBLISHED, events=done, seq=run.items[done - 1].seq)
         if acknowledged < len(records):
             raise Undelivered

@@ -19,7 +19,7 @@ import psycopg
 import structlog
 from django.db import connection
 
-from events import chain
+from events import chain, measures
 from events.chain import Head
 from events.cursors import NUMBER
 from events.streams import PAGE, Executes, keep_head, own_head
@@ -104,6 +104,7 @@ class Sequencer:
             count = number_pass(cursor, self._location, self._seed)
         if count:
             self._numbered.set()
+            measures.numbered.inc(count)
             log.info(NUMBERED, events=count)
         return count > 0
 

@@ -14,7 +14,9 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import is_valid_path
 
+from events import measures, spans
 from events.errors import Recovering
+from events.tracing import trace_id_in, traceparent_of
 
 Respond = Callable[[HttpRequest], HttpResponseBase]
 
@@ -28,18 +30,25 @@ def request_context(respond: Respond) -> Respond:
     """Give the request an id, the caller's if it is one, and log one line when it is answered."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        given = request.headers.get("X-Request-ID", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+        request_id = _request_id(request)
         request.request_id = request_id  # type: ignore[attr-defined]
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            response = respond(request)
+            with spans.span(REQUEST, _traceparent(request, request_id)) as note:
+                response = respond(request)
+                method = request.method if request.method in _METHODS else "other"
+                route, status = _route(request), response.status_code
+                note({"http.request.method": str(method), "http.route": route or "",
+                      "http.response.status_code": status})  # fmt: skip
+            seconds = time.perf_counter() - started
+            measures.requests.labels(method, route or "", status).inc()
+            measures.request_seconds.labels(route or "").observe(seconds)
             log.info(
                 REQUEST,
-                method=request.method if request.method in _METHODS else "other",
-                route=_route(request),
-                status=response.status_code,
-                ms=round((time.perf_counter() - started) * 1000, 1),
+                method=method,
+                route=route,
+                status=status,
+                ms=round(seconds * 1000, 1),
                 actor=_actor(request),
             )
         response["X-Request-ID"] = request_id
@@ -81,6 +90,19 @@ class WriteRefusals:
 
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _request_id(request: HttpRequest) -> str:
+    """Return the caller's request id, else that of the caller's trace, else a new one."""
+    given = request.headers.get("X-Request-ID", "")
+    if REQUEST_ID.fullmatch(given):
+        return given
+    return trace_id_in(request.headers.get("traceparent", "")) or uuid4().hex
+
+
+def _traceparent(request: HttpRequest, request_id: str) -> str:
+    given = request.headers.get("traceparent", "")
+    return given if trace_id_in(given) == request_id else traceparent_of(request_id)
 
 
 def _route(request: HttpRequest) -> str | None:

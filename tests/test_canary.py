@@ -16,10 +16,13 @@ from uuid import uuid4
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from pytest_django import Settings
 
-from consumers.apply import Applier
+from consumers.apply import APPLIED, Applier
 from consumers.kafka_feed import KafkaFeed
+from consumers.metrics import Standing
 from consumers.runner import now_us
 from consumers.tests.origins import pages
 from consumers.verify import Run, decoded
@@ -27,6 +30,7 @@ from events import chain, streams
 from events.models import DeadLetter, Event
 from events.records import CT, Record, is_head, read_item, topic_of
 from ops import broker
+from sins.middleware import REQUEST
 from tests import readings
 from tests.canary import WALKS, WORDS, ask_everywhere
 from tests.databases import TestDatabases
@@ -34,6 +38,7 @@ from tests.environment import test_key
 from tests.locations import wait_until
 from tests.logged import logged
 from tests.routes import routes
+from tests.spans import kept_spans
 from tests.traces import bytes_of, dump, publisher, send, topics
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.feature("R04")]
@@ -71,7 +76,7 @@ def test_no_word_of_a_person_is_left_behind(
     brokers: list[str],
 ) -> None:
     first, second = brokers
-    with logged() as lines:
+    with logged() as lines, kept_spans() as spans:
         go_everywhere(first)
         sent = topics(first)
         check_records(sent)
@@ -85,6 +90,7 @@ def test_no_word_of_a_person_is_left_behind(
         check_dump()
         check_dead_letters(damaged)
     check_log(lines)
+    check_observed(spans)
     printed = capfd.readouterr()
     assert found(printed.out.encode(), printed.err.encode()) == {}
 
@@ -176,6 +182,17 @@ def check_dead_letters(damaged: list[Record]) -> None:
     ciphertexts = [record.headers[CT] for record in damaged if CT in record.headers]
     assert any(ct in raw for raw in letters.values() for ct in ciphertexts)
     assert found(*letters.values()) == {}
+
+
+def check_observed(spans: InMemorySpanExporter) -> None:
+    """What Prometheus and a collector of traces would get."""
+    traces = [span.to_json() for span in spans.get_finished_spans()]
+    assert {APPLIED, REQUEST} <= {json.loads(trace)["name"] for trace in traces}
+    registry = CollectorRegistry()
+    registry.register(Standing())
+    metrics = [generate_latest(registry), generate_latest(REGISTRY)]
+    assert b"sins_requests_total" in metrics[1]
+    assert found(*metrics, *(trace.encode() for trace in traces)) == {}
 
 
 def check_log(lines: io.StringIO) -> None:
