@@ -1,0 +1,1 @@
+"""What providers see in Kibana: written once here, emitted in its two formats, imported."""
