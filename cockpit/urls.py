@@ -11,6 +11,9 @@ app_name = "cockpit"
 urlpatterns = [
     path("", views.home, name="home"),
     path("audit/", views.audit_page, name="audit"),
+    path("reports/transactions/", views.transactions_page, name="transactions"),
+    path("reports/transactions.csv", views.transactions_file, name="transactions-file"),
+    path("reports/counts.csv", views.counts_file, name="counts-file"),
     path("sync/", views.sync_page, name="sync"),
     path("theme/", views.choose_theme, name="theme"),
 ]

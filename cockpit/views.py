@@ -1,17 +1,21 @@
-"""The pages around the modules: home, audit, sync, appearance."""
+"""The pages around the modules: home, audit, reports, sync, appearance."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.roles import AGENT, PROVIDER, require_role
-from cockpit import audit
+from cockpit import audit, report_files, report_page, spreadsheets
 from cockpit.forms import AuditForm
+from cockpit.report_form import ReportForm
 from events import status
 
 THEMES = frozenset({"auto", "light", "dark"})
@@ -50,6 +54,52 @@ def audit_page(request: HttpRequest) -> HttpResponse:
     if is_valid:
         context |= audit.page_of(form.cleaned_data, request.GET.dict())
     return render(request, "cockpit/audit.html", context, status=200 if is_valid else 400)
+
+
+@require_safe
+@require_role(PROVIDER)
+def transactions_page(request: HttpRequest) -> HttpResponse:
+    """Show how much was recorded, refused and searched in a period: in all, in time, by what."""
+    form = _report_form(request)
+    if not form.is_valid():
+        return _wrong(request, form)
+    context = {"form": form, **report_page.page_of(form)}
+    return render(request, "cockpit/transactions.html", context)
+
+
+@require_safe
+@require_role(PROVIDER)
+def transactions_file(request: HttpRequest) -> HttpResponseBase:
+    """Send what fits the filter of the report, line by line, as CSV."""
+    return _file(request, "transactions", report_files.transactions)
+
+
+@require_safe
+@require_role(PROVIDER)
+def counts_file(request: HttpRequest) -> HttpResponseBase:
+    """Send the numbers of the report as CSV."""
+    return _file(request, "counts", report_files.counts)
+
+
+def _report_form(request: HttpRequest) -> ReportForm:
+    today = timezone.localdate(timezone=settings.DISPLAY_TIME_ZONE)
+    return ReportForm(request.GET.dict(), today)
+
+
+def _wrong(request: HttpRequest, form: ReportForm) -> HttpResponse:
+    return render(request, "cockpit/transactions.html", {"form": form}, status=400)
+
+
+def _file(
+    request: HttpRequest,
+    name: str,
+    rows_of: Callable[[ReportForm], Iterable[Sequence[spreadsheets.Cell]]],
+) -> HttpResponseBase:
+    form = _report_form(request)
+    if not form.is_valid():
+        return _wrong(request, form)
+    days = f"{form.cleaned_data['start']}-{form.cleaned_data['end']}"
+    return spreadsheets.download(f"sins-{settings.LOCATION_ID}-{name}-{days}.csv", rows_of(form))
 
 
 @require_safe

@@ -38,6 +38,13 @@ HAPPENED: dict[str, Text] = {
     "closed": _("closed"),
     "restored": _("opened again"),
 }
+# What an event is, for who counts them.
+EVENT_LABELS: dict[str, Text] = {
+    "customers.entity_created": _("Customer entered"),
+    "customers.details_changed": _("Customer changed"),
+    "customers.entity_deleted": _("Customer closed"),
+    "customers.entity_restored": _("Customer opened again"),
+}
 
 
 def label_of(code: str) -> Text:

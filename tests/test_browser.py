@@ -334,9 +334,12 @@ SHOTS = [
 ]
 LOOKED_AT = {
     "account_login", "account_logout", "home", "list", "new", "record", "edit", "delete", "audit",
-    "sync",
+    "transactions", "sync",
 }  # fmt: skip
-NO_PAGES = {"restore", "theme", "healthz", "readyz", "auth-token", "api-schema"}
+NO_PAGES = {
+    "restore", "theme", "transactions-file", "counts-file", "healthz", "readyz", "auth-token",
+    "api-schema",
+}  # fmt: skip
 
 
 @pytest.mark.feature("W10")

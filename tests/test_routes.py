@@ -19,7 +19,10 @@ PUBLIC = {"account_login", "healthz", "readyz"}
 SIGNED = {"consumers:events", "consumers:heads", "consumers:heartbeat"}
 # A POST alone: a token for a password, signing out, and a cookie for light or dark.
 POST_ONLY = {"auth-token", "account_logout", "cockpit:theme"}
-PROVIDERS = {"api-audit", "cockpit:audit", "cockpit:sync", "api-customer-restore"}
+PROVIDERS = {
+    "api-audit", "api-customer-restore", "cockpit:audit", "cockpit:sync", "cockpit:transactions",
+    "cockpit:transactions-file", "cockpit:counts-file",
+}  # fmt: skip
 # What looking may leave behind: sessions, the log of refusals and searches, limits on attempts.
 LOCAL = {"django_session", "accounts_access", "sins_cache"}
 ROLES = ("agent", "provider", "admin", "customer")

@@ -35,11 +35,12 @@ THEMES = ("auto", "light", "dark")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link of the main navigation."""
+    """A link of the main navigation; ``about`` says in the help what the page is for."""
 
     name: str
     text: str
     icon: str
+    about: str
     href: str
     is_here: bool
 
@@ -208,13 +209,21 @@ def header_links(context: RequestContext) -> list[Link]:
     user = getattr(request, "user", None)
     if request is None or not isinstance(user, Member) or not user.has_role(AGENT, PROVIDER):
         return []
-    pages = [("customers:list", _("Customers"), "person")]
+    pages = [("customers:list", _("Customers"), "person", _("Find, enter and change customers"))]
     if user.has_role(PROVIDER):
-        pages += [("cockpit:audit", _("Audit"), "book"), ("cockpit:sync", _("Sync"), "links")]
-    links = ((name, text, icon, reverse(name)) for name, text, icon in pages)
+        pages += [
+            ("cockpit:audit", _("Audit"), "book", _("Who changed which value, line by line")),
+            (
+                "cockpit:transactions",
+                _("Reports"),
+                "chart",
+                _("What happened in a period, counted"),
+            ),
+            ("cockpit:sync", _("Sync"), "links", _("How the locations stand to each other")),
+        ]
     return [
-        Link(name, text, icon, href, request.path.startswith(href))
-        for name, text, icon, href in links
+        Link(name, text, icon, about, href := reverse(name), request.path.startswith(href))
+        for name, text, icon, about in pages
     ]
 
 

@@ -23,6 +23,12 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 pytestmark = pytest.mark.browser
 
 
+def _broken_rules(page: Page) -> list[str]:
+    page.evaluate(AXE.read_text())
+    found = page.evaluate(f"axe.run(document, {{runOnly: {RULES}}})")
+    return [item["id"] for item in found["violations"]]
+
+
 def _note(broken: list[str], said: str) -> None:
     if "Content Security Policy" in said:
         broken.append(said)
@@ -183,6 +189,36 @@ def test_wide_rows_stand_in_columns_under_their_names(
         assert not page.locator(".heads").is_visible()
 
 
+@pytest.mark.feature("R03")
+def test_a_report_is_narrowed_read_and_kept(
+    browser: Browser, live_server: LiveServer, session: str
+) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is missing: make styles")
+    with _browsing(browser, live_server, session, 320) as page:
+        page.goto("/customers/")
+        page.locator("summary[aria-label='Menu and account']").click()
+        page.locator(".menu-pop a", has_text="Reports").click()
+        page.wait_for_url("**/reports/transactions/")
+        assert page.locator(".chart-bars .part").count() == 1  # today
+        page.locator("summary", has_text="Filter").click()
+        page.select_option("#id_kind", "customers.entity_created")
+        page.click(".filters button[type=submit]")
+        page.wait_for_url("**kind=customers.entity_created**")
+        assert page.locator(".figure dd").first.inner_text() == "3"
+        page.locator("summary", has_text="The same numbers").focus()
+        page.keyboard.press("Enter")
+        assert page.locator(".chart-table tbody tr").last.is_visible()
+        assert _broken_rules(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        with page.expect_download() as kept:
+            page.locator("a", has_text="Counts (CSV)").click()
+        assert kept.value.suggested_filename.startswith("sins-loc1-counts-")
+        page.locator(".chart-table tbody a").last.click()
+        page.wait_for_selector("h2:has-text('Transactions by hour')")
+        assert page.locator(".figure dd").first.inner_text() == "3"
+
+
 @pytest.mark.parametrize("width", [1280, 320])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.feature("W10")
@@ -196,9 +232,8 @@ def test_pages_keep_to_wcag_2_2_aa_and_never_scroll_sideways(
         record = urlsplit(str(page.locator("[data-rows] a").first.get_attribute("href"))).path
         for path in ("/customers/", "/customers/?q=Kowalsca", "/customers/new", record,
                      f"{record}?as_of=1999-12-31", f"{record}edit", f"{record}delete", "/audit/",
-                     "/sync/", "/nowhere/"):  # fmt: skip
+                     "/reports/transactions/", "/reports/transactions/?start=soon", "/sync/",
+                     "/nowhere/"):  # fmt: skip
             page.goto(path)
-            page.evaluate(AXE.read_text())
-            found = page.evaluate(f"axe.run(document, {{runOnly: {RULES}}})")
-            assert [item["id"] for item in found["violations"]] == [], path
+            assert _broken_rules(page) == [], path
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path

@@ -156,6 +156,9 @@ def signed_in() -> list[Shot]:
         Shot("audit", _open("/audit/")),
         Shot("audit-empty", _open("/audit/?end=1999-12-31")),
         Shot("audit-error", _open("/audit/?start=2026-02-01&end=2026-01-01")),
+        Shot("report", _open("/reports/transactions/")),
+        Shot("report-empty", _open("/reports/transactions/?start=1999-12-01&end=1999-12-31")),
+        Shot("report-error", _open("/reports/transactions/?start=2026-02-01&end=2026-01-01")),
         Shot("sync", _open("/sync/")),
         Shot("help", _help),
         Shot("not-found", _open("/customers/00000000-0000-7000-8000-000000000000/")),
@@ -169,6 +172,7 @@ def of_nobody_entered() -> list[Shot]:
         Shot("empty-customers", _open("/customers/")),
         Shot("empty-search", _open("/customers/?q=Kowalska")),
         Shot("empty-audit", _open("/audit/")),
+        Shot("empty-report", _open("/reports/transactions/")),
         Shot("empty-sync", _open("/sync/")),
     ]
 
