@@ -1,7 +1,7 @@
 # Everything one does in a checkout. Needs python3 >= 3.11 with venv, and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fmt bench browser-test kafka-test kafka lock venv venv-dev \
-	styles mutants
+.PHONY: help demo test lint types fmt bench browser-test kafka-test kafka elasticsearch-test \
+	elasticsearch lock venv venv-dev styles mutants secrets
 
 PYTHON ?= python3
 DEMO ?=
@@ -12,9 +12,10 @@ CODE := accounts cockpit consumers customers events ops sins tests manage.py con
 # Needs more than Python: run by their own targets and in CI.
 HEAVY := kafka or elasticsearch or browser
 KAFKA_LIB := $(or $(SINS_KAFKA_LIB),.sins/kafka/lib)
+ELASTICSEARCH := $(or $(SINS_ELASTICSEARCH),.sins/elasticsearch)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv:
 	@PYTHON=$(PYTHON) ops/bootstrap.sh demo
@@ -24,6 +25,9 @@ venv-dev:
 
 demo: venv ## Start three locations with real input (DEMO="--fresh", DEMO="--kafka")
 	@exec $(BIN)/python manage.py demo $(DEMO)
+
+secrets: venv ## Make the secrets docker compose gives out (LOCATIONS="loc1=https://… loc2=…")
+	@$(BIN)/python -m ops.docker.secrets $(or $(SINS_SECRETS),.sins/secrets) $(LOCATIONS)
 
 test: venv-dev ## Run the tests on an embedded PostgreSQL (TESTS=path runs some)
 	$(BIN)/pytest -m "not ($(HEAVY))" -n $(PROCESSES) \
@@ -38,6 +42,16 @@ kafka: venv-dev ## Fetch a Kafka broker (Maven, 43 MB, once)
 
 kafka-test: kafka ## Run the tests that need a real Kafka
 	$(BIN)/pytest -m kafka $(TESTS)
+
+elasticsearch: venv-dev ## Fetch an Elasticsearch (Maven, 99 MB, once; it needs a JDK 21 or later)
+	@ls $(ELASTICSEARCH)/elasticsearch-*/bin/elasticsearch >/dev/null 2>&1 || { \
+		command -v mvn >/dev/null || { echo "Fetching Elasticsearch needs Maven (mvn)." >&2; exit 2; }; \
+		echo "Fetching Elasticsearch into $(ELASTICSEARCH): about 99 MB, once."; \
+		mvn -q -B -f ops/elasticsearch/pom.xml dependency:unpack \
+			-DoutputDirectory="$(abspath $(ELASTICSEARCH))"; }
+
+elasticsearch-test: elasticsearch ## Run the tests that need a real Elasticsearch
+	$(BIN)/pytest -m elasticsearch $(TESTS)
 
 styles: ## Check that the committed styles and vendored scripts are those of package.json
 	npm install --no-save --no-audit --no-fund --silent
@@ -73,6 +87,7 @@ bench: venv-dev ## Measure, into docs/performance.md
 lock: venv-dev ## Compile the requirements again (UPGRADE=--upgrade for newer releases)
 	$(LOCK) requirements.in -o requirements.txt
 	$(LOCK) requirements-dev.in -o requirements-dev.txt -c requirements.txt
+	$(LOCK) requirements-observing.in -o requirements-observing.txt -c requirements-dev.txt
 	$(LOCK) requirements-demo.in -o requirements-demo.txt --no-deps
 
 LOCK = $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header \

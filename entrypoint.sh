@@ -1,17 +1,19 @@
 #!/bin/sh
-# Prepares a location, then becomes the process it is given: `entrypoint.sh gunicorn sins.wsgi`.
+# Prepares a location as its tables' owner, then becomes the process it is given.
 set -eu
 cd "$(dirname "$0")"
 python=${PYTHON:-python}
 
 tries=0
 until "$python" - <<'PYTHON'
-import os, sys
+import os, pathlib, sys
 
 import psycopg
 
+file = os.environ.get("DATABASE_URL_FILE")
+url = pathlib.Path(file).read_text().strip() if file else os.environ["DATABASE_URL"]
 try:
-    psycopg.connect(os.environ["DATABASE_URL"], connect_timeout=3).close()
+    psycopg.connect(url, connect_timeout=3).close()
 except psycopg.OperationalError:
     sys.exit(1)
 PYTHON

@@ -22,7 +22,8 @@ def main(arguments: list[str]) -> None:
         runpy.run_module("ops.demo", run_name="__main__", alter_sys=True)
         return
     location = take_location(arguments)
-    if location or not (os.environ.get("DATABASE_URL") or (CHECKOUT / ".env").exists()):
+    is_told = os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE")
+    if location or not (is_told or (CHECKOUT / ".env").exists()):
         load_environment(CHECKOUT / ".sins" / (location or "loc1") / "environment", bool(location))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sins.settings")
     # Imported here: Django must not be touched before the environment is complete.

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from django.conf import settings
 
 from events.records import Record
 
@@ -29,6 +30,11 @@ _COMMON = {
 }
 
 
+def _connection(bootstrap: str) -> dict[str, Any]:
+    """Return how to reach the brokers: TLS and who one is come from KAFKA_SECURITY."""
+    return {**_COMMON, "bootstrap.servers": bootstrap, **settings.KAFKA_SECURITY}
+
+
 class Undelivered(Exception):
     """Kafka did not take all of the records."""
 
@@ -39,8 +45,7 @@ class Sender:
     def __init__(self, bootstrap: str) -> None:
         self._producer = Producer(
             {
-                **_COMMON,
-                "bootstrap.servers": bootstrap,
+                **_connection(bootstrap),
                 "acks": "all",
                 "enable.idempotence": True,
                 "linger.ms": 2,
@@ -112,8 +117,7 @@ class Reader:
         self.is_connected = True
         self._consumer = Consumer(
             {
-                **_COMMON,
-                "bootstrap.servers": bootstrap,
+                **_connection(bootstrap),
                 "group.id": "sins-unused",  # the library wants one; nothing is committed to it
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,

@@ -6,7 +6,11 @@ import base64
 import binascii
 import ipaddress
 import json
-from typing import Annotated, Any, Self
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,6 +25,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+UNUSABLE: Final = "The settings of this location are not usable."
 
 
 def _key(text: str) -> str:
@@ -49,6 +55,12 @@ def _peer_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _elasticsearch(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^/\s]+:[0-9]{1,5}", text):
+        raise ValueError("must look like http://elasticsearch:9200")
+    return text
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -75,6 +87,14 @@ def _json(value: object) -> object:
         return json.loads(value) if isinstance(value, str) else value
     except json.JSONDecodeError:
         raise ValueError("must be JSON") from None
+
+
+def _kafka_security(options: dict[str, str]) -> dict[str, str]:
+    # Only how to connect: what is sent, kept and acknowledged is not configured from outside.
+    strange = [name for name in options if not name.startswith(("security.", "sasl.", "ssl."))]
+    if strange:
+        raise ValueError("may only hold librdkafka's security.*, sasl.* and ssl.* options")
+    return options
 
 
 Key = Annotated[str, AfterValidator(_key)]
@@ -111,7 +131,12 @@ class Environment(BaseSettings):
     peers: Annotated[dict[str, Peer], NoDecode, BeforeValidator(_json)] = {}
 
     kafka_bootstrap: str = "kafka:9092"
-    elasticsearch_host: str = ""
+    kafka_security: Annotated[
+        dict[str, str], NoDecode, BeforeValidator(_json), AfterValidator(_kafka_security)
+    ] = {}
+    elasticsearch_host: Annotated[str, AfterValidator(_elasticsearch)] = ""
+    sentry_dsn: str = ""
+    metrics_address: Annotated[str, Field(pattern=r"^[^/]*:\d{1,5}$")] = "127.0.0.1:9100"
     trusted_proxy_count: Annotated[int, Field(ge=0, le=5)] = 0
     fuzzy_hit_limit: Annotated[int, Field(ge=1, le=1000)] = 25
     retention_days: Annotated[int, Field(ge=1)] = 365
@@ -137,9 +162,28 @@ class Environment(BaseSettings):
 def read_environment() -> Environment:
     """Return the variables; ``ImproperlyConfigured`` names those that are missing or wrong."""
     try:
-        return Environment()
+        return Environment(**values_from_files(os.environ))
     except ValidationError as error:
         raise ImproperlyConfigured(_sentences(error)) from None
+
+
+def values_from_files(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return what stands in files: ``SECRET_KEY_FILE=/run/secrets/key`` gives ``secret_key``."""
+    found = {}
+    for name in Environment.model_fields:
+        variable = f"{name.upper()}_FILE"
+        path = environment.get(variable)
+        if not path:
+            continue
+        if environment.get(name.upper()):
+            raise ImproperlyConfigured(f"{UNUSABLE} {name.upper()} and {variable} are both set.")
+        try:
+            found[name] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise ImproperlyConfigured(
+                f"{UNUSABLE} {variable} names a file that cannot be read."
+            ) from None
+    return found
 
 
 def _sentences(error: ValidationError) -> str:
@@ -150,4 +194,4 @@ def _sentences(error: ValidationError) -> str:
         what = "is not set" if problem["type"] == "missing" and not inner else problem["msg"]
         where = f"{name.upper()}{''.join(f'[{part}]' for part in inner)} " if name else ""
         lines.append(where + what.removeprefix("Value error, "))
-    return "The settings of this location are not usable. " + "; ".join(lines) + "."
+    return f"{UNUSABLE} {'; '.join(lines)}."

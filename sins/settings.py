@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
+from events import spans
 from sins.environment import read_environment
 from sins.logs import logging_configuration
+from sins.observing import start_sentry
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -47,7 +49,9 @@ WRAPPING_KEY = CONTRACT.wrapping_key
 LOCATION_KEY = CONTRACT.location_key
 PEERS = {name: peer.model_dump() for name, peer in CONTRACT.peers.items()}
 KAFKA_BOOTSTRAP = CONTRACT.kafka_bootstrap
+KAFKA_SECURITY = CONTRACT.kafka_security
 ELASTICSEARCH_HOST = CONTRACT.elasticsearch_host
+METRICS_ADDRESS = CONTRACT.metrics_address
 FUZZY_HIT_LIMIT = CONTRACT.fuzzy_hit_limit
 RETENTION_DAYS = CONTRACT.retention_days
 LOAD_SAMPLE_DATA = CONTRACT.load_sample_data
@@ -136,7 +140,9 @@ LANGUAGES = [("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 
 STATIC_URL = "/static/"
-WHITENOISE_USE_FINDERS = True  # files are served from where they lie: nothing to collect
+# Served from where they lie, but for the container's image, which has collected them.
+STATIC_ROOT = next((str(path) for path in [BASE_DIR / "staticfiles"] if path.is_dir()), None)
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 
 AUTH_USER_MODEL = "accounts.Member"
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
@@ -218,3 +224,6 @@ SPECTACULAR_SETTINGS = {
 
 LOGGING_CONFIG = "sins.logs.configure"
 LOGGING = logging_configuration(LOCATION_ID)
+
+start_sentry(CONTRACT.sentry_dsn, LOCATION_ID)
+spans.start(LOCATION_ID)

@@ -27,6 +27,7 @@ ENVIRONMENT: Final = {
     "LOCATION_KEY": test_key("location key of loc1"),
     "PEERS": "{}",
     "KAFKA_BOOTSTRAP": "",
+    "KAFKA_SECURITY": "{}",
     "ELASTICSEARCH_HOST": "",
     "FUZZY_HIT_LIMIT": "25",
     "RETENTION_DAYS": "365",

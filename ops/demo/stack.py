@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
+import shutil
 from collections.abc import Iterable, Mapping
 from itertools import permutations
+from pathlib import Path
 from typing import Final
 
 from ops.demo import state
@@ -18,12 +19,13 @@ from ops.demo.locations import (
     child_environment,
     environment,
     load,
-    manage,
     write_environment,
 )
 from ops.demo.parts import Broker, Kafka, Part, Postgres, Program
 from ops.demo.places import LOCATIONS, InternalPorts, Places
+from ops.processes import command_of
 
+PROCESSES: Final = ("web", "sequencer", "consumer", "metrics")
 RELAYS: Final = ("sequencer", "consumer")  # what knows the broker
 NOWHERE: Final = "127.0.0.1:1"  # a cut location's broker
 
@@ -40,6 +42,7 @@ class Stack:
             for sender, receiver in permutations(LOCATIONS, 2)
         )
         self._broker = self._make_broker(ports.take(), broker)
+        self._metrics = {name: f"127.0.0.1:{ports.take()}" for name in LOCATIONS}
         self.bootstrap = ""
         self.parts: list[Part] = []
 
@@ -63,18 +66,15 @@ class Stack:
         )
 
     def start_processes(self, location: Location) -> None:
-        """Start a location's web server, sequencer and consumer."""
-        commands = {
-            "web": web_server(location),
-            "sequencer": manage("run_sequencer"),
-            "consumer": manage("consume_events"),
-        }
-        for name, command in commands.items():
+        """Start a location's processes with the commands that compose starts."""
+        shutil.rmtree(_counts(location), ignore_errors=True)  # of the last time
+        is_shipping = bool(self.environment(location)["ELASTICSEARCH_HOST"])
+        for name in (*PROCESSES, "ship") if is_shipping else PROCESSES:
             log = self._places.log(location.name, name)
             if log.exists():
                 log.replace(log.with_suffix(".log.1"))
-            child = functools.partial(self.child, location)
-            self._start(Program(name, location.name, command, child, log))
+            child = functools.partial(self._process, name, location)
+            self._start(Program(name, location.name, command_of(name), child, log))
 
     def environment(self, location: Location) -> Environment:
         """Return a location's settings."""
@@ -88,6 +88,14 @@ class Stack:
         if location.is_cut and self._broker is not None:
             settings["KAFKA_BOOTSTRAP"] = NOWHERE
         return child_environment(settings, is_owner=is_owner)
+
+    def _process(self, name: str, location: Location) -> Mapping[str, str]:
+        return {
+            **self.child(location),
+            **(web_server(location) if name == "web" else {}),
+            "METRICS_ADDRESS": self._metrics[location.name],
+            "PROMETHEUS_MULTIPROC_DIR": str(_counts(location)),
+        }
 
     def write_environments(self) -> None:
         """Let ``manage.py`` speak for each location."""
@@ -160,10 +168,15 @@ class Stack:
         return Broker(environment, folder / "broker.address", folder / "broker.log")
 
 
-def web_server(location: Location) -> list[str]:
-    """Return the command of a location's web server, on this machine's own address."""
-    return [
-        sys.executable, "-m", "gunicorn", "sins.wsgi", "--bind", f"127.0.0.1:{location.web_port}",
-        "--worker-class", "gthread", "--workers", "1", "--threads", "8", "--keep-alive", "30",
-        "--graceful-timeout", "5", "--log-level", "warning", "--no-control-socket",
-    ]  # fmt: skip
+def _counts(location: Location) -> Path:
+    """Where the processes of a location count."""
+    return location.directory / "counts"
+
+
+def web_server(location: Location) -> Environment:
+    """Return what a location's web server is told: this machine's own address, one worker."""
+    arguments = (
+        f"--bind 127.0.0.1:{location.web_port} --workers 1 --threads 8"
+        " --keep-alive 30 --graceful-timeout 5 --log-level warning"
+    )
+    return {"GUNICORN_CMD_ARGS": arguments}

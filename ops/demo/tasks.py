@@ -11,14 +11,26 @@ from ops.demo.places import DemoError
 
 
 class Task(Program):
-    """One management command of one location; ``output`` is what it printed."""
+    """One management command of one location; ``output`` is what it printed.
+
+    ``command`` is run where it is more than ``manage.py`` with the arguments.
+    """
 
     def __init__(
-        self, location: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path
+        self,
+        location: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        command: Sequence[str] | None = None,
     ) -> None:
         self._output = folder / f"{arguments[0]}.log"
         super().__init__(
-            arguments[0], location, manage(*arguments), lambda: environment, self._output
+            arguments[0],
+            location,
+            command or manage(*arguments),
+            lambda: environment,
+            self._output,
         )
 
     def start(self) -> None:

@@ -80,6 +80,8 @@ def test_cookies_are_secure_behind_https(tmp_path: Path) -> None:
         ("FUZZY_HIT_LIMIT", "0"),
         ("NETWORK_TIME_ZONE", "Mars/Canary"),
         ("PUBLIC_URL", "canary"),
+        ("ELASTICSEARCH_HOST", "canary:9200"),
+        ("ELASTICSEARCH_HOST", "http://canary:canary"),
     ],
 )
 def test_unusable_variable_is_named_without_its_value(
@@ -91,3 +93,44 @@ def test_unusable_variable_is_named_without_its_value(
     assert name in sentence
     assert "canary" not in sentence.lower()
     assert "Y2FuYXJ5" not in sentence
+
+
+def test_variable_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://app:from-file@db/sins\n", encoding="utf-8")
+    given = {"DATABASE_URL": "", "DATABASE_URL_FILE": str(tmp_path / "url")}
+    assert "'PASSWORD': 'from-file'" in shown("DATABASES", tmp_path, **given)
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "LOCATION_KEY", "PEERS", "ELASTICSEARCH_HOST"])
+def test_every_variable_may_stand_in_a_file(tmp_path: Path, name: str) -> None:
+    value = ENVIRONMENT[name] or "http://ship:secret@search:9200"
+    (tmp_path / "file").write_text(f"{value}\n", encoding="utf-8")
+    given = {name: "", f"{name}_FILE": str(tmp_path / "file")}
+    assert shown(name, tmp_path, **given) == (value if value == "{}" else repr(value))
+
+
+def test_file_goes_before_dotenv(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LOCATION_ID=other\n", encoding="utf-8")
+    (tmp_path / "file").write_text("filed", encoding="utf-8")
+    given = {"LOCATION_ID": "", "LOCATION_ID_FILE": str(tmp_path / "file")}
+    assert shown("LOCATION_ID", tmp_path, **given) == "'filed'"
+
+
+def test_variable_and_its_file_are_one_too_many(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("canary" * 8, encoding="utf-8")
+    done = read("SECRET_KEY", tmp_path, SECRET_KEY_FILE=str(tmp_path / "file"))
+    assert done.stderr.strip().endswith("SECRET_KEY and SECRET_KEY_FILE are both set.")
+    assert "canary" not in done.stderr
+
+
+def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    given = {"SECRET_KEY": "", "SECRET_KEY_FILE": str(tmp_path / "nothing")}
+    done = read("SECRET_KEY", tmp_path, **given)
+    assert done.stderr.strip().endswith("SECRET_KEY_FILE names a file that cannot be read.")
+
+
+def test_kafka_security_holds_only_how_to_connect(tmp_path: Path) -> None:
+    tls = '{"security.protocol": "ssl"}'
+    assert shown("KAFKA_SECURITY", tmp_path, KAFKA_SECURITY=tls) == "{'security.protocol': 'ssl'}"
+    done = read("KAFKA_SECURITY", tmp_path, KAFKA_SECURITY='{"acks": "0"}')
+    assert "KAFKA_SECURITY may only hold librdkafka's security" in done.stderr

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -38,9 +39,10 @@ class Command(BaseCommand):
         """Take passwords and tokens in the form in which they are printed."""
         parser.add_argument(
             "--members",
-            default=os.environ.get(ENVIRONMENT, "{}"),
+            default=_given(),
             metavar="JSON",
-            help=f'{{"agent": {{"password": …, "token": …}}, …}}; default: ${ENVIRONMENT}',
+            help=f'{{"agent": {{"password": …, "token": …}}, …}}; default: ${ENVIRONMENT}, '
+            f"or what stands in ${ENVIRONMENT}_FILE",
         )
 
     @transaction.atomic
@@ -49,6 +51,11 @@ class Command(BaseCommand):
         given = _parsed(members)
         made = {name.value: _ensure(name.value, given.get(name.value, {})) for name in USERNAMES}
         self.stdout.write(json.dumps(made, indent=2))
+
+
+def _given() -> str:
+    file = os.environ.get(f"{ENVIRONMENT}_FILE")
+    return Path(file).read_text(encoding="utf-8") if file else os.environ.get(ENVIRONMENT, "{}")
 
 
 def _parsed(members: str) -> dict[str, Credentials]:

@@ -1,0 +1,1 @@
+"""Who may do what in Elasticsearch and Kibana: as little as each of them needs."""
