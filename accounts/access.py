@@ -21,6 +21,7 @@ SIGN_OUT = "sign_out"
 TOKEN_ISSUED = "token_issued"
 REFUSAL = "refusal"
 SEARCH = "search"
+EXPORT = "export"
 
 OK = "ok"
 WRONG_CREDENTIALS = "wrong_credentials"

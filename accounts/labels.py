@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Text: TypeAlias = "str | _StrPromise"
 
 KIND_LABELS: dict[str, Text] = {
+    access.EXPORT: _("Export"),
     access.REFUSAL: _("Refusal"),
     access.SEARCH: _("Search"),
     access.SIGN_IN: _("Sign-in"),

@@ -12,6 +12,8 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts import access
+from accounts.authors import uid_of
 from accounts.roles import AGENT, PROVIDER, require_role
 from cockpit import audit, report_files, report_page, spreadsheets
 from cockpit.forms import AuditForm
@@ -98,6 +100,7 @@ def _file(
     form = _report_form(request)
     if not form.is_valid():
         return _wrong(request, form)
+    access.log_request(request, access.EXPORT, access.OK, uid_of(request))
     days = f"{form.cleaned_data['start']}-{form.cleaned_data['end']}"
     return spreadsheets.download(f"sins-{settings.LOCATION_ID}-{name}-{days}.csv", rows_of(form))
 

@@ -26,7 +26,7 @@ POLL_SECONDS = 1.0
 # What a heartbeat shows is most often on its way through Kafka already.
 GRACE_SECONDS = 0.5
 PEER_LOST, PEER_BACK, PULLED = "peer_lost", "peer_back", "events_pulled"
-RECOVERED = "location_recovered"
+RECOVERED, NOT_SHOWN = "location_recovered", "own_numbers_not_shown"
 
 _T = TypeVar("_T")
 
@@ -44,6 +44,8 @@ class Network:
     answering: dict[str, bool] = field(default_factory=dict)
     # Who has given back, since this location recovers, all it has of this location's own stream.
     gave_back: set[str] = field(default_factory=set)
+    # Held while it is decided which epoch is the present one.
+    epochs: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Contact:
@@ -136,16 +138,20 @@ class Contact:
                 continue
             run = self._peer.page(own, epoch, here)
             if run is None or not is_signed(run.head):
-                raise PeerFailed("numbers of ours that it cannot show")
-            if epoch >= streams.positions()[own].epoch:
-                recovery.begin()
+                log.warning(NOT_SHOWN, peer=self._peer.location, epoch=epoch, seq=until)
+                is_complete = False
+                continue
+            with self._network.epochs:
+                if epoch >= streams.positions()[own].epoch:
+                    recovery.begin()
             recovery.follow(epoch)
             self._pull(own, epoch, until, is_urgent=True)
             is_complete = is_complete and streams.applied_seq(own, epoch) >= until
         if is_complete and recovery.is_recovering():
             self._network.gave_back.add(self._peer.location)
             if self._network.gave_back >= settings.PEERS.keys():
-                recovery.finish(streams.own_key())
+                with self._network.epochs:
+                    recovery.finish(streams.own_key())
                 self._network.gave_back.clear()
                 log.info(RECOVERED, epoch=streams.positions()[own].epoch)
 

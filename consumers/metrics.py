@@ -83,6 +83,7 @@ def _own(status: Mapping[str, Any]) -> Iterable[Metric]:
     }  # fmt: skip
     if (lag := ship_status.lag()) is not None:
         figures["shipping_lag_seconds"] = ("Age of the oldest that Elasticsearch lacks", lag)
+        figures["unshipped_documents"] = ("Refused by Elasticsearch", ship_status.unshipped())
     for name, (text, value) in figures.items():
         yield GaugeMetricFamily(f"sins_{name}", text, value=float(value or 0))
 

@@ -18,8 +18,16 @@ SECONDS: Final = 30.0  # a request may take
 MOST_REASON: Final = 500  # characters
 CREATED, EXISTS = 201, 409
 BAD, TOO_LARGE = 400, 413
-# These are about who asks, the index or the moment; any other 4xx is about the document.
-WAIT: Final = frozenset({401, 403, 404, 429})
+# These are about the document. Any other refusal is about who asks, the index, the cluster or the
+# moment (a full cluster, too, says 400): the document waits, and the lag shows it.
+OF_DOCUMENT: Final = frozenset(
+    {
+        "strict_dynamic_mapping_exception",
+        "document_parsing_exception",
+        "mapper_parsing_exception",
+        "illegal_argument_exception",
+    }
+)
 _PARTS: Final = [f"items.create.{part}" for part in ("status", "error.type", "error.reason")]
 
 
@@ -104,11 +112,15 @@ def _answer(documents: Sequence[Document], items: Sequence[Mapping[str, Any]]) -
         status = item["status"]
         if status in {CREATED, EXISTS}:
             answer.accepted.append(document)
-        elif status in WAIT or status >= 500:
-            answer.again.append(document)
-        else:
+        elif status == TOO_LARGE or (status == BAD and _type(item) in OF_DOCUMENT):
             answer.refused.append((document, _reason(item)))
+        else:
+            answer.again.append(document)
     return answer
+
+
+def _type(item: Mapping[str, Any]) -> str:
+    return str(item.get("error", {}).get("type", ""))
 
 
 def _reason(item: Mapping[str, Any]) -> str:

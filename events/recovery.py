@@ -61,7 +61,8 @@ def finish(seed: bytes) -> bool:
 
     1. Let nobody else finish it too.
     2. Forget waiting writes that have come back with their numbers.
-    3. Begin the next epoch with a signed, empty head.
+    3. Keep where this epoch ends, for peers that lack some of it; begin the next with a signed,
+       empty head.
     4. Take writes again.
     """
     with transaction.atomic(durable=True), connection.cursor() as cursor:
@@ -70,7 +71,9 @@ def finish(seed: bytes) -> bool:
             return False
         cursor.execute(_FORGET_NUMBERED)  # 2
         location = settings.LOCATION_ID
-        epoch = own_head(cursor, location).epoch + 1  # 3
+        ended = own_head(cursor, location).epoch  # 3
+        follow(ended)
+        epoch = ended + 1
         empty = Head(location, epoch, 0, chain.start(location, epoch))
         keep_head(cursor, chain.sign(empty, seed))
         cursor.execute("DELETE FROM events_recovery")  # 4

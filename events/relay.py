@@ -33,7 +33,8 @@ class Relay:
         """
         epoch, seq = self._published()
         run = page(self._location, epoch, seq)
-        if run is None and epoch < self._own_epoch():
+        last = self._own_epoch() if run is None else epoch
+        while run is None and epoch < last:
             epoch += 1
             run = page(self._location, epoch, 0)
         if run is None:

@@ -59,5 +59,7 @@ def span(name: str, traceparent: str) -> Iterator[Callable[[Attributes], None]]:
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     parent = TraceContextTextMapPropagator().extract({"traceparent": traceparent})
-    with _tracer.start_as_current_span(name, parent, record_exception=False) as current:
+    with _tracer.start_as_current_span(
+        name, parent, record_exception=False, set_status_on_exception=False
+    ) as current:
         yield current.set_attributes

@@ -237,16 +237,24 @@ def _speaks_the_same(contact: Mapping[str, Any]) -> bool:
 
 def _own_writes(view: _View, peers: Sequence[Mapping[str, Any]]) -> tuple[int, float | None, bool]:
     """Return how many no peer has, the oldest's age in seconds, whether new ones are refused."""
-    acknowledged = max((peer["acknowledged_seq"] for peer in peers), default=view.own.seq)
-    values = {
-        "own": settings.LOCATION_ID,
-        "epoch": view.own.epoch,
-        "acknowledged": acknowledged,
-    }
+    lacking = _lacking(view)
+    epoch, acknowledged, _ = lacking[0] if lacking else (view.own.epoch, view.own.seq, 0)
+    own = settings.LOCATION_ID
     with connection.cursor() as cursor:
-        cursor.execute(_OWN_WRITES, values)
+        cursor.execute(_OWN_WRITES, {"own": own, "epoch": epoch, "acknowledged": acknowledged})
         unnumbered, oldest, is_recovering = cursor.fetchone()
     if not peers:
         return 0, None, is_recovering
-    count = max(view.own.seq - acknowledged, 0) + unnumbered
+    count = sum(events for *_, events in lacking) + unnumbered
     return count, None if oldest is None else round(oldest, 1), is_recovering
+
+
+def _lacking(view: _View) -> list[tuple[int, int, int]]:
+    """Return ``(epoch, last number any peer has, events no peer has)`` where there are such."""
+    said = [view.contacts.get(name, {}).get("heads", {}) for name in settings.PEERS]
+    known = [epochs(heads[settings.LOCATION_ID]) for heads in said if settings.LOCATION_ID in heads]
+    found = [
+        (own.epoch, max((numbers.get(own.epoch, 0) for numbers in known), default=0), own.seq)
+        for own in (*view.own.older, view.own)
+    ]
+    return [(epoch, last, seq - last) for epoch, last, seq in found if seq > last]

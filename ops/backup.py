@@ -1,8 +1,7 @@
 """``python -m ops.backup save DIRECTORY`` and ``restore DIRECTORY``: one location's database.
 
 Needs ``LOCATION_ID`` and ``DATABASE_OWNER_URL``. The keys of personal values lie in a file of
-their own, so that what was erased stays erased: keep that file shorter than the records. A
-restored location takes no writes until it has its later ones back from its peers.
+their own. A restored location takes no writes until it has its later ones back from its peers.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -69,7 +68,7 @@ def restore(directory: Path, location: str, url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         _check_empty(connection)
         program = _program("pg_restore", url)
-        flags = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-comments", "-d", "")
+        flags = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-comments")
         _run(program, url, *flags, str(directory / RECORDS))  # 2
         connection.execute(BEGIN)  # 3
         _run(program, url, *flags, str(directory / KEYS))  # 4
@@ -114,9 +113,15 @@ def _program(name: str, url: str) -> str:
 
 def _run(program: str, url: str, *arguments: str) -> None:
     """Run a program against a database; the password is in its environment alone."""
+    parts = urlsplit(url)
+    address = parts._replace(netloc=f"{parts.username}@{parts.hostname}:{parts.port or 5432}")
     done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs
-        [program, *arguments],
-        env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", **_connection(url)},
+        [program, "-d", address.geturl(), *arguments],
+        env={
+            "PATH": os.environ.get("PATH", ""),
+            "LC_ALL": "C.UTF-8",
+            "PGPASSWORD": unquote(parts.password or ""),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -125,17 +130,6 @@ def _run(program: str, url: str, *arguments: str) -> None:
         lines = [line for line in done.stderr.splitlines() if "error:" in line]
         said = lines[0] if lines else done.stderr.strip()
         raise BackupError(f"{Path(program).name} failed: {said}")
-
-
-def _connection(url: str) -> Mapping[str, str]:
-    parts = urlsplit(url)
-    return {
-        "PGHOST": parts.hostname or "",
-        "PGPORT": str(parts.port or 5432),
-        "PGUSER": unquote(parts.username or ""),
-        "PGPASSWORD": unquote(parts.password or ""),
-        "PGDATABASE": unquote(parts.path[1:]),
-    }
 
 
 def _sha256(path: Path) -> str:

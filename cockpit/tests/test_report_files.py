@@ -199,3 +199,15 @@ def test_cells_come_back_as_they_were_sent(rows: list[list[str]]) -> None:
     assert read == [[safe(cell) for cell in row] for row in rows]
     for cell in (cell for row in read for cell in row):
         assert cell.strip(" ")[:1] not in set("=+-@")
+
+
+@pytest.mark.parametrize("path", [LINES, COUNTS])
+def test_a_download_leaves_a_line_in_the_access_log(
+    client: Client, provider: Member, path: str
+) -> None:
+    before = Access.objects.filter(kind=access.EXPORT)
+    assert client.get(path, {"start": "no date"}).status_code == 400
+    assert not before.exists()
+    assert client.get(path, PERIOD).status_code == 200
+    line = Access.objects.get(kind=access.EXPORT)
+    assert (line.actor, line.outcome, line.route) == (provider.uid, "ok", path[1:])

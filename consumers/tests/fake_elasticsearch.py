@@ -26,6 +26,7 @@ class FakeElasticsearch:
 
     port: int = 0
     mood: Mood = content
+    why: str = "document_parsing_exception"
     documents: dict[str, dict[str, Any]] = field(default_factory=dict)
     indices: dict[str, str] = field(default_factory=dict)  # by document
     asked: list[str] = field(default_factory=list)
@@ -59,7 +60,7 @@ class FakeElasticsearch:
             self.documents[name] = document
             self.indices[name] = action["_index"]
             return {"create": {"status": 201}}
-        return {"create": {"status": status, "error": {"type": "told_to", "reason": "this one"}}}
+        return {"create": {"status": status, "error": {"type": self.why, "reason": "this one"}}}
 
 
 def _handler(fake: FakeElasticsearch) -> type[BaseHTTPRequestHandler]:

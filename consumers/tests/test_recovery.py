@@ -13,15 +13,16 @@ from django.test import Client
 from consumers import wire
 from consumers.contact import Contact, Network
 from consumers.deliveries import Deliveries
-from consumers.errors import PeerFailed
 from consumers.tests.origins import Elsewhere, number_all, person
 from consumers.verify import Run
 from customers import queries
 from customers.tests.browsing import sign_in
-from events import recovery, streams
+from events import contacts, recovery, streams
+from events.contacts import Said
 from events.digest import comparable
 from events.errors import Recovering
 from events.models import EventNumber, Outbox
+from events.relay import Relay
 from events.sequencer import number_pass
 from events.status import sync_status
 from events.streams import Position
@@ -112,11 +113,57 @@ def test_own_writes_come_back_and_each_peer_is_asked_first(lost, network):
 def test_numbers_that_this_location_did_not_sign_are_not_believed(lost, network):
     two = KnowingPeer("loc2", [])
     two.said = {"epoch": 1, "seq": 2, "chain": "00"}
-    one = Contact(two, network)  # type: ignore[arg-type]
-    with pytest.raises(PeerFailed):
-        one._pull_back(two.said)
     step(two, network)
     assert not recovery.is_recovering()
+    assert network.answering["loc2"], "what it says of others is still asked for"
+    recovery.begin()
+    step(two, network)
+    assert network.gave_back == set(), "it may yet show them"
+
+
+def test_an_epoch_that_lost_nothing_is_still_told(databases):
+    pen = Elsewhere("loc1")
+    pen.create(1, surname="First")
+    pen.create(2, surname="Second")
+    number_all("loc1", streams.own_key())
+    heads = {"loc1": {"epoch": 1, "seq": 1, "chain": "00"}}
+    contacts.note("loc2", Said(heads, "", {}, 0), 0)
+    recovery.begin()
+    recovery.finish(streams.own_key())
+    own = streams.positions()["loc1"]
+    assert (own.epoch, own.seq, own.older[0].epoch, own.older[0].seq) == (2, 0, 1, 2)
+    assert comparable({"loc1": own}) == {"loc1": [1, 2]}
+    pen.create(3, surname="Third")
+    number_all("loc1", streams.own_key())
+    said = sync_status()
+    assert said["unreplicated"] == 2, "the second and the third are only here"
+    assert said["oldest_unreplicated_seconds"] is not None
+
+
+def test_the_relay_goes_on_behind_an_epoch_without_writes(databases, monkeypatch):
+    sent: list[str] = []
+
+    class Sender:
+        def __init__(self, bootstrap: str) -> None: ...
+
+        def send(self, topic: str, records: list[Any], stop: object) -> int:
+            sent.extend(topic for _ in records)
+            return len(records)
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr("events.relay.Sender", Sender)
+    relay = Relay("loc1", "127.0.0.1:1", threading.Event())
+    pen = Elsewhere("loc1")
+    for _ in range(2):
+        pen.create(len(sent), surname="Written")
+        number_all("loc1", streams.own_key())
+        assert relay.step()
+        for _ in range(2):
+            recovery.begin()
+            recovery.finish(streams.own_key())
+        assert not relay.step()
+    assert len(sent) == 4, "two events, two heads"
 
 
 def test_late_tail_of_an_old_epoch_is_taken_without_a_pause(lost, network):

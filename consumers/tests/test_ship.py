@@ -148,7 +148,7 @@ def test_poison_document_is_kept_and_the_rest_goes_on(shipper, fake) -> None:
     assert set(own) - fake.documents.keys() == {own[2]}
     letter = Unshipped.objects.get()
     assert (letter.document_id, letter.index) == (own[2], "sins-tx-2027.01")
-    assert letter.reason == "400 told_to this one"
+    assert letter.reason == "400 document_parsing_exception this one"
     assert letter.document["event.id"] == own[2]
     assert "elasticsearch: documents refused: 1" in ship_status.degraded()
     call_command("consume", "ship", "--from-start")
@@ -175,6 +175,19 @@ def test_document_not_taken_now_is_sent_again_alone(shipper, fake, status) -> No
     assert [bulk for bulk in fake.bulks if bulk[0] in own] == [own, *[[own[1], own[3]]] * 2]
     assert cursors()["loc1:1"] == 5
     assert not Unshipped.objects.exists()
+    assert fake.documents.keys() >= set(own)
+
+
+@pytest.mark.parametrize("why", ["validation_exception", "index_closed_exception", "unheard_of"])
+def test_a_400_that_is_not_about_the_document_waits(shipper, fake, why) -> None:
+    own = write(3)
+    fake.why = why
+    fake.mood = lambda ids: dict.fromkeys(ids, 400)
+    assert not shipper.step()
+    assert "loc1:1" not in cursors()
+    assert not Unshipped.objects.exists()
+    fake.mood = lambda ids: {}
+    ship_all(shipper)
     assert fake.documents.keys() >= set(own)
 
 

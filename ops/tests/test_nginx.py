@@ -214,6 +214,9 @@ def test_request_id_passes_and_a_bad_one_is_replaced(door: Door) -> None:
             (passed,) = told(answer)["x-request-id"]
             assert re.fullmatch(r"[0-9a-f]{32}", passed)
             assert answer.headers["x-request-id"] == passed
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        answer = client.get("/", headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
+        assert told(answer)["x-request-id"] == [trace], "the caller's trace goes on"
         refused = client.get("/metrics", headers={"X-Request-ID": GOOD_ID})
         assert refused.headers["x-request-id"] == GOOD_ID
 

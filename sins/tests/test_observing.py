@@ -42,6 +42,13 @@ def test_a_request_is_a_span_of_its_callers_trace(client: Client, exported: InMe
     assert "Canary7q4x" not in found.to_json()
 
 
+def test_an_error_inside_a_span_leaves_no_word(exported: InMemorySpanExporter):
+    with pytest.raises(ValueError, match="Canary"), spans.span("request", ""):
+        refuse("Canary7q4x")
+    [found] = exported.get_finished_spans()
+    assert "Canary7q4x" not in found.to_json()
+
+
 def test_without_a_collector_nothing_is_made(client: Client):
     spans.start("loc1")
     with spans.span("request", "") as note:
