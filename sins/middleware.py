@@ -86,7 +86,7 @@ class WriteRefusals:
         """Return the page for the one error that any write may meet."""
         if not isinstance(exc, Recovering):
             return None
-        return render(request, "503.html", {"reason": str(exc)}, status=503)
+        return render(request, "503.html", status=503)
 
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -202,7 +202,7 @@ def test_pages_say_why_nothing_is_saved(client: Client):
             "surname": "Refused"}  # fmt: skip
     answer = client.post("/customers/new", form)
     assert answer.status_code == 503
-    assert "restored from a backup" in answer.content.decode()
+    assert "Restored from a backup" in answer.content.decode()
     assert not Outbox.objects.exists()
 
 

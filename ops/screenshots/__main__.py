@@ -58,7 +58,8 @@ def _given(arguments: list[str]) -> argparse.Namespace:
 def every_shot() -> list[Shot]:
     """Return all pictures there are."""
     running = [*shots.signed_out(), *shots.signed_in()]
-    return [*running, *shots.of_nobody_entered(), *shots.of_too_many(), *shots.of_no_database()]
+    return [*running, *shots.of_nobody_entered(), *shots.of_too_many(), *shots.of_restored(),
+            *shots.of_no_database()]  # fmt: skip
 
 
 def _wanted(found: list[Shot], given: argparse.Namespace) -> list[Shot]:
@@ -77,11 +78,12 @@ def _take_running(browser: Browser, given: argparse.Namespace) -> None:
 
 
 def _take_alone(browser: Browser, given: argparse.Namespace) -> None:
-    empty, stormed, broken = (
+    empty, stormed, restored, broken = (
         _wanted(found, given)
-        for found in (shots.of_nobody_entered(), shots.of_too_many(), shots.of_no_database())
-    )
-    if not (empty or stormed or broken):
+        for found in (shots.of_nobody_entered(), shots.of_too_many(), shots.of_restored(),
+                      shots.of_no_database())
+    )  # fmt: skip
+    if not (empty or stormed or restored or broken):
         return
     with alone.running() as location:
         logins = {"provider": ("provider", location.users["provider"]["password"])}
@@ -89,6 +91,8 @@ def _take_alone(browser: Browser, given: argparse.Namespace) -> None:
         camera.sign_in("provider")  # while one can
         camera.take(empty)
         camera.take(stormed)
+        alone.restored(location)
+        camera.take(restored)
         location.cluster.stop()
         camera.take(broken)
 

@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import psycopg
+
+from events.recovery import BEGIN
 from ops.demo.locations import (
     DATABASE,
     Location,
@@ -42,6 +45,12 @@ def running() -> Iterator[Location]:
                 yield location
         finally:
             location.cluster.destroy()
+
+
+def restored(location: Location) -> None:
+    """Make it read-only, as one is that has just come back from a backup."""
+    with psycopg.connect(location.database.owner, autocommit=True) as connection:
+        connection.execute(BEGIN)
 
 
 @contextmanager

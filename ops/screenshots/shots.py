@@ -190,6 +190,18 @@ def of_too_many() -> list[Shot]:
     return [Shot("too-many-attempts", knock, who="")]
 
 
+def of_restored() -> list[Shot]:
+    """Return what a write meets at a location that waits for its own writes from its peers."""
+
+    def write(page: Page, record: str) -> None:
+        _open("/customers/new")(page, record)
+        page.fill("#id_surname", "Kowalska")
+        page.click("main button[type=submit]")
+        page.wait_for_selector("#read-only:not([hidden])")
+
+    return [Shot("read-only", write)]
+
+
 def of_no_database() -> list[Shot]:
     """Return what is seen while a location's database does not answer."""
     return [Shot("server-error", _open("/customers/"))]

@@ -50,6 +50,13 @@ def test_a_new_location_and_one_in_trouble_have_pages_for_everyone(
             strict=True,
         ):  # fmt: skip
             _look(camera, shot, said)
+        alone.restored(location)
+        (refused,) = shots.of_restored()
+        _look(camera, refused, "New customer")
+        with camera.page(refused.who) as page:
+            refused.reach(page, "")
+            assert "takes no writes" in page.inner_text("#read-only")
+            assert page.input_value("#id_surname") == "Kowalska"
         location.cluster.stop()
         (broken,) = shots.of_no_database()
         _look(camera, broken, "Something went wrong on our side")

@@ -30,12 +30,13 @@
     if (raw.redirected) {
       event.preventDefault();
       location.assign(raw.url);
-    } else if (raw.status >= 500) {
-      event.preventDefault();
-      show("lost", true);
-    } else {
-      show("lost", false);
+      return;
     }
+    const isReadOnly = raw.status === 503;
+    const isLost = raw.status >= 500 && !isReadOnly;
+    if (isReadOnly || isLost) event.preventDefault();
+    show("read-only", isReadOnly);
+    show("lost", isLost);
   });
   document.addEventListener("htmx:error", () => show("lost", true));
   /* What went wrong with a form is read first, after a swap as after a full load. */
