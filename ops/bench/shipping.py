@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -35,7 +36,7 @@ MARKS: Final = (10_000, 100_000, 1_000_000)
 LEAST_RATE: Final = 5_000.0  # documents per second
 MOST_GROWTH: Final = 1.1
 MOST_DROP: Final = 0.05
-COMMITS: Final = 500  # of one round of (f)
+COMMITS, PAIRS = 200, 8  # of one round of (f), and how many such for one round of the others
 PATIENCE_SECONDS: Final = 1800.0
 LOOK_SECONDS: Final = 0.02
 
@@ -81,7 +82,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The writes per second of every round, with the shipper or without."""
+    """The writes per second of every round, with the shipper or without, or how they compare."""
 
     name: str
     rates: Sequence[float]
@@ -89,9 +90,10 @@ class Pace:
 
     def cells(self) -> Sequence[str]:
         """Return its line of the report."""
-        least, most = min(self.rates), max(self.rates)
-        middle = statistics.median(self.rates)
-        return self.name, f"{middle:,.0f} [{least:,.0f}..{most:,.0f}]", self.inside
+        figures = (statistics.median(self.rates), min(self.rates), max(self.rates))
+        digits = 0 if figures[0] > 10 else 2
+        middle, least, most = (f"{figure:,.{digits}f}" for figure in figures)
+        return self.name, f"{middle} [{least}..{most}]", self.inside
 
 
 def measure(documents: int, rounds: int, seed: int) -> list[Section]:
@@ -186,14 +188,17 @@ def _writing(rounds: int, seed: int) -> Section:
     order = [True, False]
     rates: dict[bool, list[float]] = {True: [], False: []}
     picked = random.Random(7)
-    with _process("run_sequencer"):
-        for number in range(rounds + 1):  # the first round warms up and is not counted
+    with _process("run_sequencer"), _process("consume", "ship") as shipper:
+        for number in range(rounds * PAIRS + 1):  # the first one warms up and is not counted
             shuffle(order)
             for is_on in order:
-                rate = _rate_beside_shipper(picked) if is_on else _rate(picked)
+                rate = _rate_beside(shipper, picked, is_on=is_on)
                 if number:
                     rates[is_on].append(rate)
-    drop = 1 - statistics.median(rates[True]) / statistics.median(rates[False])
+    # What else the machine does changes from minute to minute: neighbours are compared.
+    ratios = [on / off for on, off in zip(rates[True], rates[False], strict=True)]
+    lower, ratio, upper = statistics.quantiles(ratios, n=4)
+    drop = 1 - ratio
     inside = f"change_customer(), {COMMITS} commits a round; sequencer and Elasticsearch running"
     return Section(
         "(f) Writing while shipping",
@@ -201,17 +206,24 @@ def _writing(rounds: int, seed: int) -> Section:
         f"{drop:.1%} fewer" if drop > 0 else "not fewer",
         drop <= MOST_DROP,
         [
-            Pace("not shipping", rates[False], f"{inside}; no shipper"),
+            Pace("not shipping", rates[False], f"{inside}; the shipper is stopped (SIGSTOP)"),
             Pace("shipping", rates[True], f"{inside}, and the shipper"),
+            Pace("ratio", ratios, f"of neighbours; half of them are {lower:.2f} to {upper:.2f}"),
         ],
         ("variant", "writes per second", "inside"),
     )
 
 
-def _rate_beside_shipper(picked: random.Random) -> float:
-    with _process("consume", "ship"):
-        _wait_until(lambda: not streams_behind())
+def _rate_beside(shipper: subprocess.Popen[bytes], picked: random.Random, *, is_on: bool) -> float:
+    """Return the writes per second beside a shipper that has caught up, or that is stopped."""
+    _wait_until(lambda: not streams_behind())
+    if is_on:
         return _rate(picked)
+    shipper.send_signal(signal.SIGSTOP)
+    try:
+        return _rate(picked)
+    finally:
+        shipper.send_signal(signal.SIGCONT)
 
 
 def _rate(picked: random.Random) -> float:
