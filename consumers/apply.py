@@ -25,7 +25,7 @@ from consumers.verify import (
 from events import chain, cursors, measures, spans, streams
 from events.cursors import Advance, Numbered
 from events.envelope import Event
-from events.errors import ForkedStream, WrongCursor
+from events.errors import ForkedStream
 from events.recorder import Received, receive
 from events.streams import Position
 from events.tracing import traceparent_of
@@ -99,7 +99,8 @@ class Applier:
         entries = entries_of(items, run.origin)
         try:
             return sum(self._batch(run, batch) for batch in self._batches(entries))  # 2
-        except WrongCursor:
+        except Exception:
+            # Whether the last transaction was committed is known to the database alone.
             self._positions.clear()
             raise
 
