@@ -88,8 +88,8 @@ class Contact:
     def _has_unacknowledged(self) -> bool:
         """Whether the peer, as far as is known, lacks events of this location."""
         own = streams.positions()[settings.LOCATION_ID]
-        said = self._heads.get(settings.LOCATION_ID, {"epoch": 0, "seq": 0})
-        return own.seq > streams.epochs(said).get(own.epoch, 0)
+        known = streams.epochs(self._heads.get(settings.LOCATION_ID))
+        return own.seq > known.get(own.epoch, 0)
 
     def close(self) -> None:
         """Close the connections to the peer."""
@@ -116,7 +116,7 @@ class Contact:
             self._network.hear(head)
 
     def _pull_all(self, heads: Mapping[str, Mapping[str, Any]], is_urgent: bool) -> None:
-        self._pull_back(heads.get(settings.LOCATION_ID, {"epoch": streams.FIRST_EPOCH, "seq": 0}))
+        self._pull_back(heads.get(settings.LOCATION_ID))
         for origin, said in heads.items():
             is_own = origin == self._peer.location
             # Another's stream is asked for here only while that other does not answer itself.
@@ -124,7 +124,7 @@ class Contact:
                 for epoch, until in streams.epochs(said).items():
                     self._pull(origin, epoch, until, is_urgent)
 
-    def _pull_back(self, said: Mapping[str, Any]) -> None:
+    def _pull_back(self, said: Mapping[str, Any] | None) -> None:
         """Pull what the peer has of this location's own stream and this location lost.
 
         Its own signature proves that it is its own. Once each peer has given back all it has,

@@ -44,6 +44,8 @@ SELECT extract(epoch FROM clock_timestamp() - least(
 ))::float8
 """
 
+# What a status document says of this location.
+_COUNTED = ("state", "lag_events", "unreplicated", "dead_letters", "parked", "conflicts")
 _UNSHIPPED = "SELECT count(*) FROM consumers_unshipped"
 
 
@@ -103,12 +105,4 @@ def degraded() -> list[str]:
 def counts() -> dict[str, str | int]:
     """Return what a status document says of this location."""
     known = status.sync_status()
-    return {
-        "state": status.summary()["state"],
-        "lag_events": sum(peer["lag_events"] for peer in known["peers"]),
-        "unreplicated": known["unreplicated"],
-        "dead_letters": known["dead_letters"],
-        "parked": known["parked"],
-        "conflicts": known["conflicts"],
-        "unshipped": unshipped(),
-    }
+    return {name: known[name] for name in _COUNTED} | {"unshipped": unshipped()}

@@ -14,7 +14,7 @@ from django.db import connection
 from events import contacts, digest
 from events.genesis import genesis_version
 from events.recovery import is_recovering
-from events.streams import Position, epochs, positions, stopped
+from events.streams import Position, each_epoch, epochs, positions, stopped
 
 EQUAL, CATCHING_UP, UNEQUAL, UNKNOWN = "equal", "catching up", "unequal", "unknown"
 UNREACHABLE, LOCAL_ONLY, RECOVERING = "unreachable", "local only", "recovering"
@@ -81,25 +81,11 @@ def sync_status(*, is_fresh: bool = False) -> dict[str, Any]:
     """
     if is_fresh:
         contacts.note_digest(digest.take())
-    view = _view()
-    peers = [_peer(view, name) for name in sorted(settings.PEERS)]
-    unreplicated, oldest, is_recovering = _own_writes(view, peers)
+    found = _standing()
     with connection.cursor() as cursor:
         cursor.execute(_COUNTS)
         dead_letters, parked, conflicts = cursor.fetchone()
-    return {
-        "location": settings.LOCATION_ID,
-        "epoch": view.own.epoch,
-        "is_recovering": is_recovering,
-        "seq": view.own.seq,
-        "digest": view.digest,
-        "unreplicated": unreplicated,
-        "oldest_unreplicated_seconds": oldest,
-        "dead_letters": dead_letters,
-        "parked": parked,
-        "conflicts": conflicts,
-        "peers": peers,
-    }
+    return found | {"dead_letters": dead_letters, "parked": parked, "conflicts": conflicts}
 
 
 def summary() -> dict[str, Any]:
@@ -107,17 +93,27 @@ def summary() -> dict[str, Any]:
 
     ``label_events`` are those that wait to come here or to leave.
     """
-    if not settings.PEERS:
-        return {"state": LOCAL_ONLY, "label_events": 0, "lag_events": 0, "unreplicated": 0}
+    found = _standing()
+    said = {name: found[name] for name in ("state", "lag_events", "unreplicated")}
+    return said | {"label_events": said["lag_events"] + said["unreplicated"]}
+
+
+def _standing() -> dict[str, Any]:
     view = _view()
     peers = [_peer(view, name) for name in sorted(settings.PEERS)]
-    unreplicated, _, is_recovering = _own_writes(view, peers)
+    unreplicated, oldest, is_recovering = _own_writes(view, peers)
     lag = sum(peer["lag_events"] for peer in peers)
     return {
+        "location": settings.LOCATION_ID,
         "state": RECOVERING if is_recovering else _worst(peers, bool(lag or unreplicated)),
-        "label_events": lag + unreplicated,
+        "epoch": view.own.epoch,
+        "is_recovering": is_recovering,
+        "seq": view.own.seq,
+        "digest": view.digest,
         "lag_events": lag,
         "unreplicated": unreplicated,
+        "oldest_unreplicated_seconds": oldest,
+        "peers": peers,
     }
 
 
@@ -145,6 +141,8 @@ def degraded() -> list[str]:
 
 
 def _worst(peers: Sequence[Mapping[str, Any]], is_moving: bool) -> str:
+    if not peers:
+        return LOCAL_ONLY
     states = {peer["state"] for peer in peers}
     if UNEQUAL in states:
         return UNEQUAL
@@ -170,8 +168,8 @@ def _peer(view: _View, name: str) -> dict[str, Any]:
     if contact is None or contact["last_contact_at"] is None:
         return _line(name, None, False, {}, applied, 0, UNKNOWN)
     heads = contact["heads"]
-    theirs = epochs(heads[name]) if name in heads else {}
-    ours = epochs(heads[settings.LOCATION_ID]) if settings.LOCATION_ID in heads else {}
+    theirs = epochs(heads.get(name))
+    ours = epochs(heads.get(settings.LOCATION_ID))
     is_reachable = not contact["last_error"] and contact["silence"] < SILENCE_SECONDS
     state = UNEQUAL if name in view.stopped else _state(view, contact)
     if state != UNEQUAL and not is_reachable:
@@ -224,7 +222,7 @@ def _state(view: _View, contact: Mapping[str, Any]) -> str:
 def _contradict(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
     """Whether one number of a stream has two chain values."""
     here, there = (
-        {(one["epoch"], one["seq"]): one["chain"] for one in (*said.get("older", ()), said)}
+        {(one["epoch"], one["seq"]): one["chain"] for one in each_epoch(said)}
         for said in (mine, theirs)
     )
     return any(here[number] != there[number] for number in here.keys() & there.keys())
@@ -252,7 +250,7 @@ def _own_writes(view: _View, peers: Sequence[Mapping[str, Any]]) -> tuple[int, f
 def _lacking(view: _View) -> list[tuple[int, int, int]]:
     """Return ``(epoch, last number any peer has, events no peer has)`` where there are such."""
     said = [view.contacts.get(name, {}).get("heads", {}) for name in settings.PEERS]
-    known = [epochs(heads[settings.LOCATION_ID]) for heads in said if settings.LOCATION_ID in heads]
+    known = [epochs(heads.get(settings.LOCATION_ID)) for heads in said]
     found = [
         (own.epoch, max((numbers.get(own.epoch, 0) for numbers in known), default=0), own.seq)
         for own in (*view.own.older, view.own)

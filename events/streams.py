@@ -172,9 +172,14 @@ def positions() -> dict[str, Position]:
     return {origin: replace(known[-1], older=tuple(known[:-1])) for origin, known in found.items()}
 
 
-def epochs(said: Mapping[str, Any]) -> dict[int, int]:
+def each_epoch(said: Mapping[str, Any] | None) -> Sequence[Mapping[str, Any]]:
+    """Return what ``Position.to_json`` says of each epoch, oldest first; nothing of nothing."""
+    return (*said.get("older", ()), said) if said else ()
+
+
+def epochs(said: Mapping[str, Any] | None) -> dict[int, int]:
     """Return ``{epoch: seq}`` of ``Position.to_json``, oldest first."""
-    return {one["epoch"]: one["seq"] for one in (*said.get("older", ()), said)}
+    return {one["epoch"]: one["seq"] for one in each_epoch(said)}
 
 
 def page(origin: str, epoch: int, after: int) -> Page | None:

@@ -320,3 +320,20 @@ def test_an_error_of_the_database_is_not_poison(runs, applier, monkeypatch):
     monkeypatch.undo()
     assert applier.apply(runs[0]) == 5
     assert Received.objects.get().seq == 5
+
+
+def test_commit_whose_answer_was_lost_counts(runs, applier, monkeypatch):
+    (run,) = runs
+    receive = recorder.receive
+
+    def is_cut_off_after_the_commit(sealed, received):
+        receive(sealed, received)
+        raise OperationalError
+
+    monkeypatch.setattr("consumers.apply.receive", is_cut_off_after_the_commit)
+    with pytest.raises(OperationalError):
+        applier.apply(signed("loc2", run.items[:2]))
+    monkeypatch.undo()
+    assert rows() == (2, 2, 2)
+    assert applier.apply(signed("loc2", run.items[2:], run.items[1].chain, after=2)) == 3
+    assert Received.objects.get().seq == 5

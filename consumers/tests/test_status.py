@@ -52,11 +52,13 @@ def test_shape(both):
     says("loc2", both, loc1=5, loc2=5)
     status = sync_status()
     assert list(status) == [
-        "location", "epoch", "is_recovering", "seq", "digest", "unreplicated",
-        "oldest_unreplicated_seconds", "dead_letters", "parked", "conflicts", "peers"
+        "location", "state", "epoch", "is_recovering", "seq", "digest", "lag_events",
+        "unreplicated", "oldest_unreplicated_seconds", "peers", "dead_letters", "parked",
+        "conflicts"
     ]  # fmt: skip
     assert (status["location"], status["epoch"], status["seq"]) == ("loc1", 1, 5)
     assert status["digest"] == both
+    assert (status["state"], status["lag_events"]) == ("unreachable", 0)
     two, three = status["peers"]
     assert two["last_contact_at"]
     assert 0 <= two.pop("last_contact_seconds") < 60
