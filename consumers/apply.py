@@ -8,31 +8,35 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
+from django.conf import settings
 from django.db import DataError, IntegrityError
 
-from consumers import dead_letters
+from consumers import dead_letters, ship_cursors
 from consumers.dead_letters import DeadLetter
 from consumers.verify import (
     INCOMPLETE,
+    Branch,
     Entry,
     Run,
+    branch_of,
     contradicts,
     entries_of,
     is_complete,
     transactions,
     verified,
 )
-from events import chain, cursors, measures, spans, streams
+from events import chain, cursors, forks, measures, spans, streams
 from events.cursors import Advance, Numbered
 from events.envelope import Event
 from events.errors import ForkedStream
 from events.recorder import Received, receive
-from events.streams import Position
+from events.streams import Item, Position
 from events.tracing import traceparent_of
 
 MOST_EVENTS = 1000
 WORK_SECONDS = 0.2
-APPLIED, PARKED, FORKED = "events_applied", "transaction_parked", "stream_forked"
+APPLIED, PARKED = "events_applied", "transaction_parked"
+FORKED, GIVEN_UP = "stream_forked", "branch_given_up"
 FORK, REFUSED = "fork", "refused by the database"
 # What an event's content can do to code and tables; a lost connection or lock is none of these.
 POISON = (DataError, IntegrityError, ArithmeticError, LookupError, TypeError, ValueError,
@@ -80,25 +84,26 @@ class Applier:
         """Apply a run; return how many of its events are new here.
 
         1. Check it against its head, up to which it is whole transactions.
-        2. Apply batch by batch, each with its step of the cursor; the last one keeps the head.
+        2. If it contradicts what is here, see which of the two branches stays (events.forks).
+        3. Apply batch by batch, each with its step of the cursor; the last one keeps the head.
 
         ``NotVerified`` if it is not what its origin signed: then nothing is applied.
         ``WrongCursor`` if another process has applied meanwhile: the next call goes on from there.
         """
-        if run.origin in streams.stopped():
-            return 0
-        position = self.position(run.origin, run.epoch)
-        if run.head.seq <= position.seq:
-            self.hear(run.head)
+        if run.epoch <= streams.stopped().get(run.origin, 0):
             return 0
         try:
-            items = verified(run, position)  # 1
+            position = self.position(run.origin, run.epoch)
+            branch = branch_of(run, position)
+            if branch is not None:
+                return self._settle(run, branch, position)  # 2
+            if run.head.seq <= position.seq:
+                self.hear(run.head)
+                return 0
+            return self._go_on(run, verified(run, position))  # 1, 3
         except ForkedStream:
             self._stop(run)
             return 0
-        entries = entries_of(items, run.origin)
-        try:
-            return sum(self._batch(run, batch) for batch in self._batches(entries))  # 2
         except Exception:
             # Whether the last transaction was committed is known to the database alone.
             self._positions.clear()
@@ -106,10 +111,33 @@ class Applier:
 
     def hear(self, head: chain.Head) -> None:
         """Compare a head with what is here; a signed contradiction stops its stream."""
-        if head.seq and contradicts(head) and head.origin not in streams.stopped():
+        if head.seq and contradicts(head):
             self._stop(Run(head.origin, head.epoch, (), head, dead_letters.PULL))
 
+    def _go_on(self, run: Run, items: Sequence[Item]) -> int:
+        entries = entries_of(items, run.origin)
+        return sum(self._batch(run, batch) for batch in self._batches(entries))
+
+    def _settle(self, run: Run, branch: Branch, position: Position) -> int:
+        """Let the branch stay that has to; a shorter one of our own stream leaves its events."""
+        if not forks.is_decided(run.origin, run.epoch):
+            raise ForkedStream
+        if forks.stays(run.head, position):
+            forks.give_up(run.origin, position, branch.after)
+            ship_cursors.step_back(run.origin, run.epoch, branch.after)
+            log.warning(GIVEN_UP, origin=run.origin, epoch=run.epoch, seq=branch.after + 1)
+            self._positions.clear()
+            return self._go_on(run, branch.items)
+        if run.origin != settings.LOCATION_ID:
+            return 0
+        sealed = [entry.sealed for entry in entries_of(branch.items, run.origin) if entry.sealed]
+        return len(receive(sealed, Received(self.clock(), is_own=True)))
+
     def _stop(self, run: Run) -> None:
+        """Apply nothing more of a stream, unless its origin has settled already what happened."""
+        known = run.epoch <= streams.stopped().get(run.origin, 0)
+        if known or forks.is_decided(run.origin, run.epoch):
+            return
         log.error(FORKED, origin=run.origin, epoch=run.epoch, seq=run.head.seq)
         streams.stop(run.origin, run.epoch, FORK)
         self._bury(run, run.head.seq, FORK, run.head.signed_bytes(), run.source)

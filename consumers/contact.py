@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import structlog
 from django.conf import settings
 
-from consumers import wire
+from consumers import pages, wire
 from consumers.deliveries import Deliveries
 from consumers.errors import PeerFailed
+from consumers.pages import End, ends_of
 from consumers.pull import Peer
 from consumers.verify import is_signed
 from events import contacts, recovery, streams
@@ -121,8 +122,8 @@ class Contact:
             is_own = origin == self._peer.location
             # Another's stream is asked for here only while that other does not answer itself.
             if origin in settings.PEERS and (is_own or not self._network.answering.get(origin)):
-                for epoch, until in streams.epochs(said).items():
-                    self._pull(origin, epoch, until, is_urgent)
+                for end in ends_of(origin, said):
+                    self._pull(end, is_urgent)
 
     def _pull_back(self, said: Mapping[str, Any] | None) -> None:
         """Pull what the peer has of this location's own stream and this location lost.
@@ -130,43 +131,40 @@ class Contact:
         Its own signature proves that it is its own. Once each peer has given back all it has,
         this location goes on in a new epoch.
         """
-        own = settings.LOCATION_ID
         is_complete = True
-        for epoch, until in streams.epochs(said).items():
-            here = streams.applied_seq(own, epoch)
-            if here >= until:
+        for end in ends_of(settings.LOCATION_ID, said):
+            if end.is_here():
                 continue
-            run = self._peer.page(own, epoch, here)
+            run = pages.towards(self._peer, end)
             if run is None or not is_signed(run.head):
-                log.warning(NOT_SHOWN, peer=self._peer.location, epoch=epoch, seq=until)
+                log.warning(NOT_SHOWN, peer=self._peer.location, epoch=end.epoch, seq=end.seq)
                 is_complete = False
                 continue
             with self._network.epochs:
-                if epoch >= streams.positions()[own].epoch:
+                if end.epoch >= streams.positions()[end.origin].epoch:
                     recovery.begin()
-            recovery.follow(epoch)
-            self._pull(own, epoch, until, is_urgent=True)
-            is_complete = is_complete and streams.applied_seq(own, epoch) >= until
+            recovery.follow(end.epoch)
+            self._pull(end, is_urgent=True)
+            is_complete = is_complete and pages.is_complete(self._peer, end)
         if is_complete and recovery.is_recovering():
             self._network.gave_back.add(self._peer.location)
             if self._network.gave_back >= settings.PEERS.keys():
                 with self._network.epochs:
                     recovery.finish(streams.own_key())
                 self._network.gave_back.clear()
-                log.info(RECOVERED, epoch=streams.positions()[own].epoch)
+                log.info(RECOVERED, epoch=streams.positions()[settings.LOCATION_ID].epoch)
 
-    def _pull(self, origin: str, epoch: int, until: int, is_urgent: bool) -> None:
-        here = streams.applied_seq(origin, epoch)
-        if here < until and self._network.has_kafka() and not is_urgent:
+    def _pull(self, end: End, is_urgent: bool) -> None:
+        if not end.is_here() and self._network.has_kafka() and not is_urgent:
             self._network.stop.wait(GRACE_SECONDS)
-            here = streams.applied_seq(origin, epoch)
-        while here < until and not self._network.stop.is_set():
-            run = self._peer.page(origin, epoch, here)
+        while not end.is_here() and not self._network.stop.is_set():
+            before = streams.applied_seq(end.origin, end.epoch)
+            run = pages.towards(self._peer, end)
             if run is None:
                 return
             self._network.deliveries.deliver(run)
-            before, here = here, streams.applied_seq(origin, epoch)
-            log.info(PULLED, origin=origin, peer=self._peer.location, seq=here)
+            here = streams.applied_seq(end.origin, end.epoch)
+            log.info(PULLED, origin=end.origin, peer=self._peer.location, seq=here)
             if here == before:
                 return  # not verified, stopped, or the database is away: the next step asks again
 

@@ -30,6 +30,9 @@ ON CONFLICT (document_id) DO UPDATE SET reason = excluded.reason, document = exc
 """
 
 _REWIND = "UPDATE consumers_shipcursor SET number = 0 WHERE stream <> 'status'"
+_STEP_BACK = """
+UPDATE consumers_shipcursor SET number = least(number, %(number)s) WHERE stream = %(stream)s
+"""
 
 
 def save(stream: str, after: int, number: int) -> None:
@@ -46,6 +49,11 @@ def settle(
         text = json.dumps(document.fields)
         sql.execute(_KEEP, [document.id, document.index, reason, text, at])
         log.warning(REFUSED, document=document.id, reason=reason)
+
+
+def step_back(origin: str, epoch: int, number: int) -> None:
+    """Ship what stands behind ``number`` now: the numbers there had other events before."""
+    sql.execute(_STEP_BACK, {"stream": f"{origin}:{epoch}", "number": number})
 
 
 def rewind() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from consumers.errors import NotVerified
-from events import chain, keys, log, streams
+from events import chain, forks, keys, log, streams
 from events.chain import Head
 from events.envelope import Event, from_raw
 from events.errors import ForkedStream, MissingKey, UndecodableEvent
@@ -51,6 +51,31 @@ def is_signed(head: Head) -> bool:
     """Whether the head is signed by the registered location whose stream it is about."""
     key = streams.public_key_of(head.origin)
     return key is not None and chain.is_signed_by(head, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """What a run holds beyond number ``after``, the last that it shares with what is here."""
+
+    after: int
+    items: Sequence[Item]
+
+
+def branch_of(run: Run, position: Position) -> Branch | None:
+    """Return the signed branch that a run holds; None if it contradicts nothing that is here.
+
+    A run shows one only from numbers on that are shared, so it overlaps what is here.
+    """
+    if not run.items or not 0 < run.items[0].seq <= position.seq or run.before is None:
+        return None
+    if run.before != streams.chain_at(run.origin, run.epoch, run.items[0].seq - 1):
+        return None
+    start = Position(run.epoch, run.items[0].seq - 1, run.before)
+    items = verified(run, start)
+    after = forks.last_common(run.origin, run.epoch, items)
+    if after is None:
+        return None
+    return Branch(after, [item for item in items if item.seq > after])
 
 
 def verified(run: Run, position: Position) -> list[Item]:

@@ -24,10 +24,36 @@ BEGIN
 END $$;
 """
 
+# The application may not delete numbers. This does it for the owner: within record(), and only
+# those of a branch that its origin gives up, as it has begun another epoch or is about to.
+_FORGET_NUMBERS = """
+CREATE FUNCTION sins_forget_numbers(of_origin text, of_epoch integer, beyond bigint)
+RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF current_setting('sins.recording', true) IS DISTINCT FROM pg_current_xact_id()::text
+       OR NOT EXISTS (SELECT FROM events_recovery) AND NOT EXISTS (
+            SELECT FROM events_streamhead WHERE origin = of_origin AND epoch > of_epoch)
+    THEN
+        RAISE EXCEPTION 'the numbers of % in epoch % are not given up', of_origin, of_epoch
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    DELETE FROM events_streamhead WHERE origin = of_origin AND epoch = of_epoch AND seq > beyond;
+    RETURN QUERY WITH gone AS (
+        DELETE FROM events_eventnumber
+        WHERE origin = of_origin AND epoch = of_epoch AND seq > beyond RETURNING seq, event_id
+    ) SELECT event_id FROM gone WHERE event_id IS NOT NULL ORDER BY seq;
+END $$;
+"""
+
 
 def create_guard() -> RunSQL:
     """Create the trigger function that refuses every write outside ``record()``."""
     return RunSQL(_FUNCTION, "DROP FUNCTION sins_only_recorded()")
+
+
+def create_forget_numbers() -> RunSQL:
+    """Create the one way in which numbers are ever taken back (events.forks)."""
+    return RunSQL(_FORGET_NUMBERS, "DROP FUNCTION sins_forget_numbers(text, integer, bigint)")
 
 
 def guard(table: str) -> RunSQL:

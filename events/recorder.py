@@ -18,7 +18,7 @@ from events.registry import kind_of_type
 
 MAX_EVENTS = 1000  # of one transaction
 
-__all__ = ["Author", "Draft", "Received", "receive", "record"]
+__all__ = ["Author", "Draft", "Received", "receive", "record", "recording"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,14 @@ class Received:
 
     ``advance`` moves this location's cursor in that stream; without it the events have no number
     (genesis). ``poison`` says why their entities are to be parked instead of folded.
+    ``is_own`` are events of this location's own that came back from a branch of its stream that is
+    given up: the sequencer numbers them anew (events.forks).
     """
 
     now: int
     advance: cursors.Advance | None = None
     poison: str | None = None
+    is_own: bool = False
 
 
 def record(drafts: Sequence[Draft], author: Author) -> list[Event]:
@@ -51,7 +54,7 @@ def record(drafts: Sequence[Draft], author: Author) -> list[Event]:
     if len(uids) < len(drafts):
         raise ValueError("one event per entity per transaction")
     subjects = {(draft.subject_uid or draft.entity_uid, author.origin) for draft in drafts}
-    with _recording() as mark:
+    with recording() as mark:
         lock = heads.lock({draft.entity_uid: draft.kind.name for draft in drafts})  # 1
         known_keys = keys.stored_keys(subjects)
         locked = heads.locked(lock)
@@ -75,7 +78,7 @@ def receive(arrived: Sequence[Sealed], received: Received) -> list[Event]:
     4. Fold; make the rows equal to the result.
     5. Keep numbers and chain, in the same transaction as the rows.
     """
-    with _recording():
+    with recording():
         if received.advance is not None:
             cursors.fence(received.advance)  # 1
         fresh = {row[0] for row in log.insert(arrived, received.now).rows()}  # 2
@@ -87,11 +90,14 @@ def receive(arrived: Sequence[Sealed], received: Received) -> list[Event]:
             refold.refold_received(locked, new, received.poison)  # 4
         if received.advance is not None:
             cursors.number(received.advance)  # 5
+        if received.is_own:
+            txs = list(dict.fromkeys(item.event.tx for item in new))
+            sql.execute("INSERT INTO events_outbox (tx) SELECT unnest(%s::uuid[])", [txs])
     return [item.event for item in new]
 
 
 @contextmanager
-def _recording() -> Iterator[sql.Answer]:
+def recording() -> Iterator[sql.Answer]:
     """Hold the transaction whose writes the guard lets pass; the mark ends before it does."""
     with transaction.atomic(durable=True), sql.pipelined():
         yield sql.execute(guard.SET_MARK)

@@ -17,6 +17,9 @@ from events.streams import keep_head, own_head
 # A writer asks with the mark it sets anyway (events.guard).
 _IS_RECOVERING = "SELECT EXISTS (SELECT FROM events_recovery)"
 
+# Every pass of the sequencer reads this table: one that has not seen the mark has ended then.
+_STOP_NUMBERING = "LOCK TABLE events_outbox IN ACCESS EXCLUSIVE MODE"
+
 BEGIN = "INSERT INTO events_recovery (id, began_at) VALUES (1, now()) ON CONFLICT DO NOTHING"
 
 _FOLLOW = """
@@ -43,9 +46,12 @@ def is_recovering() -> bool:
 
 
 def begin() -> None:
-    """Take no more writes of this location's own."""
-    with connection.cursor() as cursor:
+    """Take no more writes of this location's own, and give them no more numbers."""
+    if is_recovering():
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(BEGIN)
+        cursor.execute(_STOP_NUMBERING)
 
 
 def follow(epoch: int) -> None:

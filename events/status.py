@@ -66,7 +66,7 @@ class _View:
     positions: Mapping[str, Position]
     digest: str
     digest_heads: Mapping[str, list[int]]
-    stopped: Mapping[str, str]
+    stopped: Mapping[str, int]
     contacts: Mapping[str, Any]
 
     @property

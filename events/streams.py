@@ -122,6 +122,14 @@ WHERE n.origin = %s AND n.epoch = %s AND n.seq > %s AND n.seq <= %s
 ORDER BY n.seq
 """
 
+# A stream that stopped goes on once its origin has begun another epoch.
+_STOPPED = """
+SELECT r.origin, max(r.epoch) FROM events_received r
+WHERE r.stopped_reason IS NOT NULL AND NOT EXISTS (
+    SELECT FROM events_streamhead h WHERE h.origin = r.origin AND h.epoch > r.epoch)
+GROUP BY r.origin
+"""
+
 
 def own_key() -> bytes:
     """Return the key this location signs with."""
@@ -214,6 +222,17 @@ def chain_at(origin: str, epoch: int, seq: int) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
+def chains_between(origin: str, epoch: int, first: int, last: int) -> dict[int, bytes]:
+    """Return ``{seq: chain value}`` of the numbers from ``first`` to ``last`` that are here."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT seq, chain FROM events_eventnumber"
+            " WHERE origin = %s AND epoch = %s AND seq BETWEEN %s AND %s",
+            [origin, epoch, first, last],
+        )
+        return {seq: bytes(value) for seq, value in cursor.fetchall()}
+
+
 def applied_seq(origin: str, epoch: int) -> int:
     """Return the last number of a stream that is here, this location's own or another's."""
     with connection.cursor() as cursor:
@@ -244,10 +263,21 @@ def stop(origin: str, epoch: int, reason: str) -> None:
         )
 
 
-def stopped() -> dict[str, str]:
-    """Return ``{origin: reason}`` of the streams that are stopped."""
+def stopped() -> dict[str, int]:
+    """Return ``{origin: epoch}`` of the streams of which nothing more is applied.
+
+    Their origins end that by beginning another epoch (events.forks).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_STOPPED)
+        return dict(cursor.fetchall())
+
+
+def has_begun_after(origin: str, epoch: int) -> bool:
+    """Whether a later epoch of an origin is known here, by a signed head."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT origin, stopped_reason FROM events_received WHERE stopped_reason IS NOT NULL"
+            "SELECT EXISTS (SELECT FROM events_streamhead WHERE origin = %s AND epoch > %s)",
+            [origin, epoch],
         )
-        return dict(cursor.fetchall())
+        return bool(cursor.fetchone()[0])

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from ops.databases import DatabaseUrls
@@ -120,6 +121,38 @@ def test_restored_location_gets_its_own_writes_back_and_goes_on(
     for name in NAMES:
         assert surname_of(locations[name], after) == "After"
         assert surname_of(locations[name], elsewhere) == "Elsewhere"
+    assert len(set(locations.digests())) == 1
+    wait_until(lambda: all(states(x) == ["equal"] * 2 for x in locations.all.values()), SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("locations", "count"), [("none", 9), ("broker", 2)], indirect=["locations"]
+)
+def test_location_that_wrote_before_it_noticed_loses_nothing(
+    locations: Locations, databases: TestDatabases, tmp_path: Path, count: int
+) -> None:
+    """Cut off, it gives numbers to new events that its peers know for others."""
+    one, two = locations["loc1"], locations["loc2"]
+    uids, _ = loss_and_restore(locations, databases, tmp_path / "backup")
+    with psycopg.connect(one.database.owner, autocommit=True) as connection:
+        connection.execute("DELETE FROM events_recovery")  # as if by another tool than ours
+    for name in ("web", "sequencer"):
+        locations.start_program(one, name)
+    wait_until(lambda: serves(one), SECONDS, "pages work")
+    uids += [enter(one, f"Unnoticed {number}") for number in range(count)]
+    wait_until(lambda: one.heads()["loc1"][0] == 2 + count, SECONDS, "numbered")
+
+    locations.start_program(one, "consumer")
+    wait_until(lambda: one.status()["epoch"] == 2, SECONDS, "writes again")
+    uids.append(enter(one, "After"))
+    locations.wait_until_equal()
+    for name in NAMES:
+        assert [surname_of(locations[name], uid) for uid in uids] == [
+            "Before", "Unnumbered", *(f"Lost {n}" for n in range(5)),
+            *(f"Unnoticed {n}" for n in range(count)), "After",
+        ]  # fmt: skip
+    once = "SELECT count(*), count(DISTINCT event_id), max(epoch) FROM events_eventnumber"
+    assert one.rows(once) == two.rows(once) == [(len(uids), len(uids), 2)]
     assert len(set(locations.digests())) == 1
     wait_until(lambda: all(states(x) == ["equal"] * 2 for x in locations.all.values()), SECONDS)
 

@@ -273,7 +273,7 @@ def test_fork_stops_its_origin_and_no_other(databases, applier):
         before=chain_at(second[0].items, 5),
     )
     assert applier.apply(later) == 0
-    assert streams.stopped() == {"loc2": "fork"}
+    assert streams.stopped() == {"loc2": 1}
     assert DeadLetter.objects.get().reason == "fork"
     assert applier.apply(first[0]) == 0
     assert applier.apply(theirs[0]) == 2
@@ -292,7 +292,7 @@ def test_signed_head_that_contradicts_stops_its_origin(databases, applier):
     applier.hear(unsigned)
     assert streams.stopped() == {}
     applier.hear(other[0].head)
-    assert streams.stopped() == {"loc2": "fork"}
+    assert streams.stopped() == {"loc2": 1}
 
 
 def test_request_ids_reach_the_log(runs, applier, monkeypatch):

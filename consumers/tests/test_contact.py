@@ -15,7 +15,7 @@ import pytest
 from consumers import contact, runner, wire
 from consumers.contact import Contact, Network
 from consumers.deliveries import Deliveries, Delivery
-from consumers.errors import NotVerified, PeerFailed
+from consumers.errors import PeerFailed
 from consumers.pull import Peer
 from consumers.runner import Consumer
 from consumers.tests.origins import (
@@ -94,38 +94,6 @@ def fake(runs, monkeypatch) -> FakePeer:
     return fake
 
 
-@pytest.fixture
-def has_kafka() -> list[bool]:
-    return []
-
-
-@pytest.fixture
-def network(applier, has_kafka):
-    """The other side of the queue: what is delivered is applied at once, in a thread."""
-    stop = threading.Event()
-    deliveries = Deliveries(stop)
-
-    def apply_all() -> None:
-        from django.db import connection
-
-        while not stop.is_set():
-            delivery = deliveries.next(0.05)
-            if delivery is not None:
-                try:
-                    applier.apply(delivery.run)
-                except NotVerified:
-                    pass
-                finally:
-                    delivery.done.set()
-        connection.close()
-
-    thread = threading.Thread(target=apply_all)
-    thread.start()
-    yield Network(deliveries, applier.hear, lambda: bool(has_kafka), stop)
-    stop.set()
-    thread.join()
-
-
 def new_contact(network: Network) -> Contact:
     return Contact(Peer("loc2", now_us), network)
 
@@ -181,7 +149,9 @@ def test_with_kafka_own_events_are_followed_until_they_have_arrived(
     one.step()
     one.step()
     assert fake.asked == ["heartbeat", "events", "heads"]
-    said = {"epoch": 1, "seq": 1, "chain": "00"}
+    value = streams.chain_at("loc1", 1, 1)
+    assert value is not None
+    said = {"epoch": 1, "seq": 1, "chain": value.hex()}
     fake.spoil = lambda route, answer: {**answer, "heads": {**answer["heads"], "loc1": said}}
     one.step()
     one.step()
@@ -276,7 +246,7 @@ def test_head_that_contradicts_is_heard(databases, fake, network, applier, runs)
     applier.apply(runs["loc2"][0])
     fake.runs = {"loc2": other}
     new_contact(network).step()
-    assert streams.stopped() == {"loc2": "fork"}
+    assert streams.stopped() == {"loc2": 1}
 
 
 @pytest.fixture

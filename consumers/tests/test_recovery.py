@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from django.test import Client
 
 from consumers import wire
 from consumers.contact import Contact, Network
-from consumers.deliveries import Deliveries
 from consumers.tests.origins import Elsewhere, number_all, person
 from consumers.verify import Run
 from customers import queries
@@ -52,27 +50,6 @@ class KnowingPeer:
 
     def close(self) -> None:
         pass
-
-
-@pytest.fixture
-def network(applier) -> Iterator[Network]:
-    """What is delivered is applied at once, in a thread."""
-    stop = threading.Event()
-    deliveries = Deliveries(stop)
-
-    def apply_all() -> None:
-        while not stop.is_set():
-            delivery = deliveries.next(0.05)
-            if delivery is not None:
-                applier.apply(delivery.run)
-                delivery.done.set()
-        connection.close()
-
-    thread = threading.Thread(target=apply_all)
-    thread.start()
-    yield Network(deliveries, applier.hear, lambda: False, stop)
-    stop.set()
-    thread.join()
 
 
 @pytest.fixture
