@@ -55,7 +55,7 @@ _POSITION = "SELECT seq, chain FROM events_received WHERE origin = %s AND epoch 
 # The sequencer numbers with the same statement.
 NUMBER = """
 INSERT INTO events_eventnumber (origin, epoch, seq, event_id, chain)
-SELECT %s, %s, * FROM unnest(%s::bigint[], %s::uuid[], %s::bytea[])
+SELECT %s, %s, * FROM unnest(%b::bigint[], %b::uuid[], %b::bytea[])
 """
 
 

@@ -160,10 +160,14 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
+def _holds_nul(document: bytes) -> bool:
+    return b"\\u0000" in document and _NUL.search(document) is not None
+
+
 def decoded(raw: bytes) -> Any:
     """Return the document in canonical bytes; ``ValueError`` for bytes that no origin makes."""
     document = json.loads(raw, parse_float=_refused, parse_constant=_refused)
-    if canonical(document) != raw or _NUL.search(raw):
+    if canonical(document) != raw or _holds_nul(raw):
         raise ValueError("not in canonical form")
     return document
 
@@ -171,7 +175,7 @@ def decoded(raw: bytes) -> Any:
 def decoded_values(plain: bytes) -> Any:
     """Return what a ciphertext held; ``ValueError`` for values that no table can keep."""
     document = json.loads(plain, parse_float=_refused, parse_constant=_refused)
-    if _NUL.search(plain):
+    if _holds_nul(plain):
         raise ValueError("holds a NUL")
     return document
 

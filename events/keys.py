@@ -126,11 +126,11 @@ def store_wrapped(keys: Mapping[Subject, bytes]) -> None:
 
 _STORED = """
 SELECT subject_uid, origin, wrapped FROM events_subjectkey
-JOIN unnest(%s::uuid[], %s::text[]) AS wanted (uid, loc) ON subject_uid = uid AND origin = loc
+JOIN unnest(%b::uuid[], %b::text[]) AS wanted (uid, loc) ON subject_uid = uid AND origin = loc
 """
 _STORE = """
 INSERT INTO events_subjectkey (subject_uid, origin, wrapped)
-SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bytea[]) ORDER BY 1, 2
+SELECT * FROM unnest(%b::uuid[], %b::text[], %b::bytea[]) ORDER BY 1, 2
 ON CONFLICT DO NOTHING
 """
 

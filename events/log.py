@@ -26,20 +26,21 @@ class Sealed:
 
 
 # Insert events that are new here. The event table is the inbox: a second copy changes nothing.
+# Arrays go in binary (%b): as text, every element would be looked through for what needs quotes.
 _INSERT = """
 WITH fresh AS (
     INSERT INTO events_event (event_id, origin, entity_uid, type, subject_uid, actor, ts, tx,
                               tx_index, raw, recorded_at)
     SELECT e.*, %(recorded_at)s FROM unnest(
-        %(event_id)s::uuid[], %(origin)s::text[], %(entity_uid)s::uuid[], %(type)s::text[],
-        %(subject_uid)s::uuid[], %(actor)s::uuid[], %(ts)s::bigint[], %(tx)s::uuid[],
-        %(tx_index)s::int[], %(raw)s::bytea[]) AS e
+        %(event_id)b::uuid[], %(origin)b::text[], %(entity_uid)b::uuid[], %(type)b::text[],
+        %(subject_uid)b::uuid[], %(actor)b::uuid[], %(ts)b::bigint[], %(tx)b::uuid[],
+        %(tx_index)b::int[], %(raw)b::bytea[]) AS e
     ON CONFLICT (event_id) DO NOTHING
     RETURNING event_id
 ), secrets AS (
     INSERT INTO events_eventsecret (event_id, ct)
     SELECT s.event_id, s.ct
-    FROM unnest(%(secret_id)s::uuid[], %(ct)s::bytea[]) AS s (event_id, ct)
+    FROM unnest(%(secret_id)b::uuid[], %(ct)b::bytea[]) AS s (event_id, ct)
     JOIN fresh USING (event_id)
 )
 SELECT event_id FROM fresh
