@@ -5,10 +5,15 @@ from __future__ import annotations
 from django.db.migrations import RunSQL
 
 # The mark is the transaction's own id, so one left behind in a session opens nothing later.
-# With it comes whether this location may make events of its own (events.recovery).
+# With it comes what a writer has to know of this location: whether it may make events of its own
+# (events.recovery), and by how many ms its peers' clocks are ahead, at the median of those that
+# answer; NULL without any.
 SET_MARK = """
 SELECT set_config('sins.recording', pg_current_xact_id()::text, true),
-       EXISTS (SELECT FROM events_recovery)
+       EXISTS (SELECT FROM events_recovery),
+       (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY clock_offset_ms)
+        FROM events_peercontact
+        WHERE last_error = '' AND last_contact_at > clock_timestamp() - interval '1 minute')
 """
 UNSET_MARK = "SELECT set_config('sins.recording', '', true)"
 

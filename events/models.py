@@ -176,6 +176,16 @@ class Recovery(models.Model):
         constraints = [models.CheckConstraint(condition=Q(id=1), name="events_recovery_one_row")]
 
 
+class Home(models.Model):
+    """One row: the PostgreSQL server this database was made on, or moved to on purpose."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    system_identifier = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="events_home_one_row")]
+
+
 class Published(models.Model):
     """Up to which number this location's stream has been delivered to a topic."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 
@@ -15,6 +15,7 @@ from events.errors import Recovering, TooLarge
 from events.keys import Subject
 from events.log import Sealed
 from events.registry import kind_of_type
+from events.stamp import clamped
 
 MAX_EVENTS = 1000  # of one transaction
 
@@ -58,9 +59,11 @@ def record(drafts: Sequence[Draft], author: Author) -> list[Event]:
         lock = heads.lock({draft.entity_uid: draft.kind.name for draft in drafts})  # 1
         known_keys = keys.stored_keys(subjects)
         locked = heads.locked(lock)
-        if mark.rows()[0][1]:
+        [(_, is_recovering, ahead_ms)] = mark.rows()
+        if is_recovering:
             raise Recovering
-        events = events_of(drafts, locked, author)  # 2
+        stamped = replace(author, now=clamped(author.now, ahead_ms))
+        events = events_of(drafts, locked, stamped)  # 2
         if not events:
             return []
         log.insert(_sealed(events, known_keys), author.now)  # 3

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+MOST_AHEAD = 2_000_000  # µs
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -46,6 +47,15 @@ def next_ts(now: int, last_ts: int) -> int:
     wrong clock, with no counter to share between workers (as Pekko's ``LwwTime.increase``).
     """
     return max(now, last_ts + 1)
+
+
+def clamped(now: int, ahead_ms: int | None) -> int:
+    """Return the instant to stamp (µs), at most 2 s after what the peers' clocks show.
+
+    ``ahead_ms`` is by how much those are ahead of this one, at the median; None without peers. A
+    clock that is fast would win over all that others write meanwhile.
+    """
+    return now if ahead_ms is None else min(now, now + ahead_ms * 1000 + MOST_AHEAD)
 
 
 def uuid7(now: int) -> UUID:

@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 
+from events.home import MOVE
 from events.recovery import BEGIN
 from ops.unprivileged import reachable_package
 
@@ -71,6 +72,7 @@ def restore(directory: Path, location: str, url: str) -> None:
         flags = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-comments")
         _run(program, url, *flags, str(directory / RECORDS))  # 2
         connection.execute(BEGIN)  # 3
+        connection.execute(MOVE)
         _run(program, url, *flags, str(directory / KEYS))  # 4
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from consumers.runner import Consumer
+from events.home import refuse_copy
 from events.loops import stop_on_signals
 
 
@@ -14,4 +15,6 @@ class Command(BaseCommand):
     help = "Apply other locations' events, from Kafka or pulled, and send heartbeats."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        Consumer(stop_on_signals()).run()
+        stop = stop_on_signals()
+        refuse_copy(stop)
+        Consumer(stop).run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any, Final
 
@@ -34,14 +35,17 @@ class Command(migrate.Command):
             parser.set_defaults(database=OWNER)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """1. tables, 2. the cache's table, 3. grants, 4. genesis events; each may be repeated."""
+        """1. tables, 2. the cache's table, 3. grants, 4. home, 5. genesis events; each again."""
         super().handle(*args, **options)
         if options["app_label"] or options["plan"] or options["check_unapplied"]:
             return
         call_command("createcachetable", database=options["database"], verbosity=0)
         grant_application_rights(options["database"])
+        from events import home
         from events.genesis import record_genesis
 
+        home.settle()
+        home.refuse_copy(threading.Event())
         record_genesis(time.time_ns() // 1000)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from events.home import refuse_copy
 from events.loops import Loop, stop_on_signals
 from events.relay import IDLE_SECONDS, Relay
 from events.sequencer import Sequencer
@@ -19,6 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop, numbered = stop_on_signals(), threading.Event()
+        refuse_copy(stop)
         threads = []
         if settings.KAFKA_BOOTSTRAP:
             relay = Relay(settings.LOCATION_ID, settings.KAFKA_BOOTSTRAP, stop)
