@@ -94,6 +94,10 @@ class Applier:
             return 0
         try:
             position = self.position(run.origin, run.epoch)
+            if run.items and run.items[0].seq > position.seq + 1:
+                # Whoever pulls asks behind what is here: another process has applied meanwhile.
+                self._positions.clear()
+                position = self.position(run.origin, run.epoch)
             branch = branch_of(run, position)
             if branch is not None:
                 return self._settle(run, branch, position)  # 2

@@ -116,6 +116,16 @@ def test_two_appliers_one_gives_way(runs, applier):
     assert late.apply(run) == 0  # it knows where it stands now
 
 
+def test_goes_on_behind_what_another_process_has_applied(runs, applier):
+    (run,) = runs
+    first = signed("loc2", run.items[:2])
+    applier.position("loc2", 1)
+    assert Applier(applier.clock).apply(first) == 2
+    pulled = signed("loc2", run.items[2:], first.head.chain, after=2)
+    assert applier.apply(pulled) == 3
+    assert rows() == (5, 5, 5)
+
+
 def test_batches_end_between_transactions(databases, applier, monkeypatch):
     runs = three_people_of(databases)
     sizes = []
