@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,11 +16,10 @@ from accounts.authors import now_us
 from accounts.models import Member
 from customers.files import Problem, Table, UnreadableFile, read
 from customers.imports import How, Mapped, Progress, Tally, enter, mapped, part_of, source_namespace
+from events.console import Meter
 from events.drafting import Author
 from events.errors import InvalidValue, Recovering
 
-QUIET_SECONDS: Final = 2.0  # an import that takes no longer shows no progress
-BAR_WIDTH: Final = 30
 CREATE: Final = How()
 
 
@@ -77,7 +75,7 @@ class ImportCommand(BaseCommand):
     ) -> Tally:
         """Enter a table's people and print what came of them."""
         rows = part_of(table, *part)
-        meter = Meter(self, len(rows))
+        meter = Meter(self.stdout, len(rows), "rows")
         last = Progress(Tally())
         try:
             for last in enter(rows, mapping, author, how):
@@ -116,37 +114,6 @@ class ImportCommand(BaseCommand):
                 f"{tally.differing} of those already there say something else in the file; "
                 "--update writes it over."
             )
-
-
-class Meter:
-    """A progress bar on a terminal, plain lines elsewhere; silent for the first two seconds."""
-
-    def __init__(self, command: BaseCommand, total: int) -> None:
-        self._command = command
-        self._total = total
-        self._is_terminal = command.stdout.isatty()
-        self._due = time.monotonic() + QUIET_SECONDS
-        self._is_shown = False
-
-    def show(self, done: int) -> None:
-        """Show that ``done`` rows are dealt with."""
-        if time.monotonic() < self._due:
-            return
-        if self._is_terminal:
-            filled = BAR_WIDTH * done // self._total
-            bar = "█" * filled + "░" * (BAR_WIDTH - filled)
-            self._command.stdout.write(f"\r{bar} {done}/{self._total}", ending="")
-            self._command.stdout.flush()
-            self._is_shown = True
-        else:
-            self._command.stdout.write(f"{done} of {self._total} rows …")
-            self._due = time.monotonic() + QUIET_SECONDS
-
-    def clear(self) -> None:
-        """Take the bar away, so that a line can be printed."""
-        if self._is_shown:
-            self._command.stdout.write("\r\x1b[K", ending="")
-            self._is_shown = False
 
 
 def sentence(problem: Problem, place: str) -> str:

@@ -24,11 +24,11 @@ from accounts.models import Member
 from accounts.tokens import issue
 from customers import commands, queries
 from customers.files import UnreadableFile, read
-from customers.import_command import Meter
 from customers.imports import source_namespace
 from customers.kinds import ENTITY as ENTITY_KIND
 from customers.models import Entity
 from events import log
+from events.console import Meter
 from events.drafting import Author
 from events.envelope import Event, to_raw
 from events.keys import seal
@@ -396,7 +396,7 @@ class Terminal(StringIO):
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_progress_is_shown_only_of_what_takes_long(is_terminal: bool) -> None:
     out = Terminal() if is_terminal else StringIO()
-    meter = Meter(BaseCommand(stdout=cast("TextIO", out)), 2000)
+    meter = Meter(BaseCommand(stdout=cast("TextIO", out)).stdout, 2000, "rows")
     meter.show(500)
     assert out.getvalue() == ""
     meter._due = 0

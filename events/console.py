@@ -1,0 +1,53 @@
+"""What commands have in common when they speak to a person: progress, and columns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from django.core.management.base import OutputWrapper
+
+QUIET_SECONDS: Final = 2.0  # what takes no longer shows no progress
+BAR_WIDTH: Final = 30
+
+
+class Meter:
+    """A progress bar on a terminal, plain lines elsewhere; silent for the first two seconds."""
+
+    def __init__(self, out: OutputWrapper, total: int, things: str) -> None:
+        self._out = out
+        self._total = total
+        self._things = things
+        self._is_terminal = out.isatty()
+        self._due = time.monotonic() + QUIET_SECONDS
+        self._is_shown = False
+
+    def show(self, done: int) -> None:
+        """Show that ``done`` things are dealt with."""
+        if time.monotonic() < self._due:
+            return
+        if self._is_terminal:
+            filled = BAR_WIDTH * min(done, self._total) // max(self._total, 1)
+            bar = "█" * filled + "░" * (BAR_WIDTH - filled)
+            self._out.write(f"\r{bar} {done}/{self._total}", str, ending="")
+            self._out.flush()
+            self._is_shown = True
+        else:
+            self._out.write(f"{done} of {self._total} {self._things} …", str)
+            self._due = time.monotonic() + QUIET_SECONDS
+
+    def clear(self) -> None:
+        """Take the bar away, so that a line can be printed."""
+        if self._is_shown:
+            self._out.write("\r\x1b[K", str, ending="")
+            self._is_shown = False
+
+
+def columns(rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """Yield a line for each row, its cells below each other; the first row is the heading."""
+    cells = [["–" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        yield "  ".join(padded).rstrip()
