@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import connection
 
 from consumers import wire
 from consumers.apply import Applier
@@ -27,6 +27,7 @@ from events.recorder import Received, receive
 from events.records import of_head, of_item, topic_of
 from events.streams import Page
 from ops import broker
+from tests.by_hand import owner_url
 from tests.databases import TestDatabases
 from tests.replaying import assert_replay_is_live
 from tests.streams import two_streams
@@ -197,11 +198,3 @@ def pull(applier: Applier, runs: Sequence[Run]) -> None:
             assert travelled is not None
             applier.apply(travelled)
             return
-
-
-def owner_url() -> str:
-    values = connections["owner"].settings_dict
-    return (
-        f"postgresql://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT']}"
-        f"/{values['NAME']}"
-    )
