@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 
 import structlog
 from django.conf import settings
-from django.db import DataError, IntegrityError
 
 from consumers import dead_letters, ship_cursors
 from consumers.dead_letters import DeadLetter
 from consumers.verify import (
-    INCOMPLETE,
     Branch,
     Entry,
     Run,
@@ -30,6 +28,7 @@ from events.cursors import Advance, Numbered
 from events.envelope import Event
 from events.errors import ForkedStream
 from events.recorder import Received, receive
+from events.refold import INCOMPLETE, POISON
 from events.streams import Item, Position
 from events.tracing import traceparent_of
 
@@ -38,9 +37,6 @@ WORK_SECONDS = 0.2
 APPLIED, PARKED = "events_applied", "transaction_parked"
 FORKED, GIVEN_UP = "stream_forked", "branch_given_up"
 FORK, REFUSED = "fork", "refused by the database"
-# What an event's content can do to code and tables; a lost connection or lock is none of these.
-POISON = (DataError, IntegrityError, ArithmeticError, LookupError, TypeError, ValueError,
-          AttributeError, RecursionError)  # fmt: skip
 
 log = structlog.get_logger("consumers.apply")
 

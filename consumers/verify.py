@@ -16,7 +16,6 @@ from events.streams import Item, Position
 
 NO_EVENT, OTHER_STREAM, NO_KEY = "not an event", "of another origin", "does not open"
 REUSED_ID = "event id of another event"
-INCOMPLETE = "incomplete transaction"
 
 
 @dataclass(frozen=True, slots=True)

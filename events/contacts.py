@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from events.digest import Digest
@@ -61,11 +62,26 @@ def note_digest(digest: Digest) -> None:
     heads = digest.heads if digest.is_settled else {}
     PeerContact.objects.update_or_create(
         location=settings.LOCATION_ID,
-        defaults={"digest": digest.value, "digest_heads": heads, "last_contact_at": Now()},
+        defaults={
+            "digest": digest.value,
+            "digest_heads": heads,
+            "digest_buckets": digest.buckets,
+            "last_contact_at": Now(),
+        },
     )
 
 
 def own_digest() -> tuple[str, dict[str, list[int]], datetime | None]:
     """Return this location's last digest, its positions, and when it was taken."""
-    own = PeerContact.objects.filter(location=settings.LOCATION_ID).first()
-    return ("", {}, None) if own is None else (own.digest, own.digest_heads, own.last_contact_at)
+    found = _own().values_list("digest", "digest_heads", "last_contact_at").first()
+    return ("", {}, None) if found is None else found
+
+
+def own_buckets() -> tuple[dict[str, list[int]], bytes]:
+    """Return the positions and the buckets of this location's last digest."""
+    found = _own().values_list("digest_heads", "digest_buckets").first()
+    return ({}, b"") if found is None else (found[0], bytes(found[1]))
+
+
+def _own() -> QuerySet[PeerContact]:
+    return PeerContact.objects.filter(location=settings.LOCATION_ID)

@@ -58,6 +58,14 @@ INSERT INTO events_eventnumber (origin, epoch, seq, event_id, chain)
 SELECT %s, %s, * FROM unnest(%b::bigint[], %b::uuid[], %b::bytea[])
 """
 
+# Only the owner of the table may change a number; this function is the owner's, and lets nothing
+# else be changed than what is wanted here (migrations: 0005).
+_NAME_EVENT = "SELECT sins_name_event(%s, %s, %s, %s)"
+_NO_LETTER = """
+DELETE FROM events_deadletter
+WHERE source = 'stream' AND origin = %s AND epoch = %s AND seq = %s
+"""
+
 
 def position(origin: str, epoch: int, start: bytes) -> tuple[int, bytes]:
     """Return ``(seq, chain)`` of a stream; ``start`` is its chain value at 0.
@@ -102,3 +110,12 @@ def number(advance: Advance) -> None:
     )
     if advance.head is not None:
         keep_head(sql, advance.head)
+
+
+def name_event(origin: str, epoch: int, seq: int, event_id: UUID) -> None:
+    """Give a number that had none its event, which is here; its bytes are no dead letter any more.
+
+    The database refuses any event but the one whose bytes the chain runs over.
+    """
+    sql.execute(_NAME_EVENT, [origin, epoch, seq, event_id])
+    sql.execute(_NO_LETTER, [origin, epoch, seq])

@@ -9,6 +9,8 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
+
 from events import sql
 from events.envelope import canonical
 from events.fold import Memo, RowKey
@@ -46,7 +48,7 @@ def etag(stamps: Mapping[str, Stamp]) -> str:
 
 _COLUMNS = (
     "entity_uid, kind, first_ts, last_ts, has_open_voids, has_closing_conflicts, parked_reason,"
-    " memo, state"
+    " memo, state, is_deleted"
 )
 
 # Missing heads first, then all locks; both in uid order, so that no two writers wait in a circle.
@@ -63,14 +65,22 @@ ORDER BY entity_uid FOR UPDATE
 """
 _READ = f"SELECT {_COLUMNS} FROM events_entityhead WHERE entity_uid = ANY(%s)"
 
+# Parked entities that have an event in a transaction of one of these.
+_PARKED_WITH = """
+SELECT DISTINCT mate.entity_uid
+FROM events_event e JOIN events_event mate ON mate.tx = e.tx AND mate.origin = e.origin
+JOIN events_entityhead h ON h.entity_uid = mate.entity_uid AND h.parked_reason IS NOT NULL
+WHERE e.entity_uid = ANY(%s)
+"""
+
 _SAVE = """
-UPDATE events_entityhead h SET first_ts = n.first_ts, last_ts = n.last_ts,
+UPDATE events_entityhead h SET kind = n.kind, first_ts = n.first_ts, last_ts = n.last_ts,
     is_deleted = n.is_deleted, has_open_voids = n.has_open_voids,
     has_closing_conflicts = n.has_closing_conflicts, parked_reason = n.parked_reason,
     memo = n.memo, state = n.state
-FROM json_to_recordset(%s) AS n (entity_uid uuid, first_ts bigint, last_ts bigint,
-    is_deleted boolean, has_open_voids boolean, has_closing_conflicts boolean, parked_reason text,
-    memo jsonb, state bytea)
+FROM json_to_recordset(%s) AS n (entity_uid uuid, kind text, first_ts bigint, last_ts bigint,
+    is_deleted boolean, has_open_voids boolean, has_closing_conflicts boolean,
+    parked_reason text, memo jsonb, state bytea)
 WHERE h.entity_uid = n.entity_uid
 """
 
@@ -92,7 +102,20 @@ def locked(answer: sql.Answer) -> dict[UUID, Head]:
 
 def read(uids: Iterable[UUID]) -> dict[UUID, Head]:
     """Return the heads of the entities that are known here, without locking them."""
-    return {row[0]: _head(row) for row in sql.execute(_READ, [list(uids)]).rows()}
+    return {row[0]: _head(row) for row in ask(uids).rows()}
+
+
+def standing(answer: sql.Answer) -> dict[UUID, Head]:
+    """Return the heads that ``lock`` locked, or ``ask`` asked for, for whoever folds anew.
+
+    One that was damaged has a memo that no fold gives.
+    """
+    return {row[0]: _as_it_stands(row) for row in answer.rows()}
+
+
+def ask(uids: Iterable[UUID]) -> sql.Answer:
+    """Ask for the heads of the entities that are known here, without locking them."""
+    return sql.execute(_READ, [list(uids)])
 
 
 def save(heads: Iterable[Head]) -> None:
@@ -100,6 +123,23 @@ def save(heads: Iterable[Head]) -> None:
     documents = [_document(head) for head in heads]
     if documents:
         sql.execute(_SAVE, [json.dumps(documents)])
+
+
+def remove(uids: Iterable[UUID]) -> None:
+    """Take away locked heads of what has no events."""
+    sql.execute("DELETE FROM events_entityhead WHERE entity_uid = ANY(%s)", [list(uids)])
+
+
+def parked_with(uids: Iterable[UUID]) -> set[UUID]:
+    """Return these entities with all parked ones that share a transaction with one of them.
+
+    What was parked together is folded together, or not at all.
+    """
+    found, new = set[UUID](), set(uids)
+    while new:
+        found |= new
+        new = {uid for (uid,) in sql.execute(_PARKED_WITH, [list(new)]).rows()} - found
+    return found
 
 
 def _head(row: tuple[Any, ...]) -> Head:
@@ -113,6 +153,7 @@ def _head(row: tuple[Any, ...]) -> Head:
         parked_reason,
         memo,
         state,
+        _,
     ) = row
     document = json.loads(memo) if isinstance(memo, str) else memo
     return Head(
@@ -140,6 +181,18 @@ def _head(row: tuple[Any, ...]) -> Head:
     )
 
 
+def _as_it_stands(row: tuple[Any, ...]) -> Head:
+    try:
+        head = _head(row)
+        is_whole = head.memo.is_deleted == row[-1]
+    except (InvalidTag, LookupError, TypeError, ValueError, AttributeError):
+        is_whole = False
+    if is_whole:
+        return head
+    uid, kind, parked_reason = row[0], row[1], row[6]
+    return Head(uid, kind, Memo(first_ts=-1), parked_reason=parked_reason)
+
+
 def _document(head: Head) -> dict[str, object]:
     memo = head.memo
     # Most groups were set by few events: each stamp stands once, with the groups it is that of.
@@ -151,6 +204,7 @@ def _document(head: Head) -> dict[str, object]:
         codes.setdefault(key.table, {})[key.code] = begun
     return {
         "entity_uid": str(head.entity_uid),
+        "kind": head.kind_name,
         "first_ts": memo.first_ts,
         "last_ts": memo.last_ts,
         "is_deleted": memo.is_deleted,

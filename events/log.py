@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -64,6 +64,14 @@ LEFT JOIN events_subjectkey k ON k.subject_uid = e.subject_uid AND k.origin = e.
 WHERE e.event_id = ANY(%s)
 """
 
+_OF_TRANSACTIONS = """
+SELECT e.origin, e.tx, e.raw, s.ct, k.wrapped
+FROM events_event e
+LEFT JOIN events_eventsecret s USING (event_id)
+LEFT JOIN events_subjectkey k ON k.subject_uid = e.subject_uid AND k.origin = e.origin
+WHERE e.tx = ANY(%s)
+"""
+
 _RAW = "SELECT event_id, raw FROM events_event WHERE event_id = ANY(%s)"
 
 
@@ -92,6 +100,7 @@ def insert(sealed: Sequence[Sealed], recorded_at: int) -> sql.Answer:
 
 
 Stored = tuple[bytes, bytes | None, bytes | None]  # raw, ciphertext, wrapped key
+Transaction = tuple[str, UUID]  # origin, tx
 
 
 def stored(
@@ -111,6 +120,15 @@ def load(entity_uids: Iterable[UUID], known_at: datetime | None = None) -> dict[
         uid: [keys.open_event(*item) for item in items]
         for uid, items in stored(entity_uids, known_at).items()
     }
+
+
+def of_transactions(wanted: Collection[Transaction]) -> dict[Transaction, list[Stored]]:
+    """Return the events of whole transactions as they are kept, as far as they are here."""
+    found: dict[Transaction, list[Stored]] = {each: [] for each in wanted}
+    for origin, tx, *item in sql.execute(_OF_TRANSACTIONS, [[tx for _, tx in wanted]]).rows():
+        if (origin, tx) in found:
+            found[origin, tx].append((item[0], item[1], item[2]))
+    return found
 
 
 def raw_of(event_ids: Iterable[UUID]) -> dict[UUID, bytes]:

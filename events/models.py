@@ -250,6 +250,7 @@ class DeadLetter(models.Model):
     reason = models.TextField()
     raw = models.BinaryField()
     received_at = models.DateTimeField()
+    is_told = models.BooleanField(db_default=False)  # whether Kafka's topic of them has its place
 
     class Meta:
         # A page of a stream takes the bytes of a number that is no event from here.
@@ -259,7 +260,8 @@ class DeadLetter(models.Model):
 class PeerContact(models.Model):
     """What this location last heard from a peer; its own row holds what it last said of itself.
 
-    ``digest`` is that of the state at ``digest_heads``, ``{origin: [epoch, seq]}``.
+    ``digest`` is that of the state at ``digest_heads``, ``{origin: [epoch, seq]}``; of its own
+    ``digest_buckets`` holds the parts it is the sum of (events.digest).
     """
 
     location = models.TextField(primary_key=True)
@@ -268,5 +270,6 @@ class PeerContact(models.Model):
     heads = models.JSONField(default=dict)  # {origin: {epoch, seq, chain}} as the peer has them
     digest = models.TextField(default="")
     digest_heads = models.JSONField(default=dict)
+    digest_buckets = models.BinaryField(default=b"")
     clock_offset_ms = models.IntegerField(null=True)
     capabilities = models.JSONField(default=dict)

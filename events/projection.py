@@ -47,6 +47,21 @@ SELECT entity_uid, {code}, valid_from, valid_to, event_id, hashdiff FROM {table}
 WHERE entity_uid = ANY(%s)
 """
 
+# How many rows of each entity differ between what stands and what should, as the state digest sees
+# them: the whole row as text. Taking away one of two equal rows leaves the other.
+_DIFFERING = """
+WITH stands AS (
+    SELECT entity_uid, (to_jsonb(t) - 'is_current')::text AS said FROM {table} t
+    WHERE entity_uid = ANY(%s)
+), wanted AS (
+    SELECT entity_uid, to_jsonb(d)::text AS said FROM json_to_recordset(%s) AS d ({typed})
+)
+SELECT entity_uid, greatest(count(*) FILTER (WHERE stands), count(*) FILTER (WHERE NOT stands))
+FROM (SELECT *, true AS stands FROM (TABLE stands EXCEPT ALL TABLE wanted) AS surplus
+      UNION ALL SELECT *, false FROM (TABLE wanted EXCEPT ALL TABLE stands) AS lacking) AS either
+GROUP BY entity_uid
+"""
+
 
 @cache
 def _statements(model: type[Versioned]) -> tuple[str, str, str]:
@@ -112,17 +127,39 @@ def difference(
     return result
 
 
-def replace_derived(model: type[models.Model], rows: Mapping[UUID, Sequence[Fields]]) -> None:
-    """Put ``rows`` in place of the derived rows these entities have in ``model``."""
-    columns = column_types(model)
-    names = ", ".join(columns)
-    typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    new = [{"entity_uid": str(uid), **row} for uid, wanted in rows.items() for row in wanted]
-    table = model._meta.db_table
+def differing(
+    model: type[models.Model], uids: Iterable[UUID], want: Mapping[UUID, Sequence[Fields]]
+) -> dict[UUID, int]:
+    """Return ``{entity: rows that differ}`` where other rows stand than ``want``.
+
+    Compared value by value: ``difference`` takes a row's word, its hash, for what it holds; one
+    that was changed by hand lies.
+    """
+    query = _DIFFERING.format(table=model._meta.db_table, typed=_typed(model))
+    return dict(sql.execute(query, [list(uids), json.dumps(_flat(want))]).rows())
+
+
+def replace_rows(model: type[models.Model], rows: Mapping[UUID, Sequence[Fields]]) -> None:
+    """Put ``rows`` in place of all rows these entities have in ``model``."""
+    table, new = model._meta.db_table, _flat(rows)
     sql.execute(f"DELETE FROM {table} WHERE entity_uid = ANY(%s)", [list(rows)])
     if new:
-        insert = _INSERT.format(table=table, columns=names, typed=typed)
+        names = ", ".join(f'"{name}"' for name in column_types(model))
+        insert = _INSERT.format(table=table, columns=names, typed=_typed(model))
         sql.execute(insert, [json.dumps(new)])
+
+
+def row_of(model: type[Versioned], uid: UUID, version: Version) -> Fields:
+    """Return the row that a version is in ``model``."""
+    return _row(model.code_column, uid, version)
+
+
+def _typed(model: type[models.Model]) -> str:
+    return ", ".join(f'"{name}" {kind}' for name, kind in column_types(model).items())
+
+
+def _flat(rows: Mapping[UUID, Sequence[Fields]]) -> list[Fields]:
+    return [{"entity_uid": str(uid), **row} for uid, wanted in rows.items() for row in wanted]
 
 
 def _place(code: str, place: Place) -> dict[str, object]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from django.db import transaction
 
-from events import cursors, guard, heads, keys, log, refold, sql
+from events import comparing, cursors, guard, heads, keys, log, refold, sql
+from events.comparing import Found, Repair
 from events.drafting import Author, Draft, events_of
 from events.envelope import Event, to_raw
 from events.errors import Recovering, TooLarge
+from events.fold import Memo
+from events.heads import Head
 from events.keys import Subject
 from events.log import Sealed
 from events.registry import kind_of_type
@@ -19,7 +23,8 @@ from events.stamp import clamped
 
 MAX_EVENTS = 1000  # of one transaction
 
-__all__ = ["Author", "Draft", "Received", "receive", "record", "recording"]
+__all__ = ["Author", "Draft", "Found", "Late", "Received", "rebuild", "receive", "recognise",
+           "record", "recording"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,17 @@ class Received:
     advance: cursors.Advance | None = None
     poison: str | None = None
     is_own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A number whose bytes were kept as no event and are ``sealed`` now; ``now`` in µs."""
+
+    origin: str
+    epoch: int
+    seq: int
+    sealed: Sealed
+    now: int
 
 
 def record(drafts: Sequence[Draft], author: Author) -> list[Event]:
@@ -97,6 +113,55 @@ def receive(arrived: Sequence[Sealed], received: Received) -> list[Event]:
             txs = list(dict.fromkeys(item.event.tx for item in new))
             sql.execute("INSERT INTO events_outbox (tx) SELECT unnest(%s::uuid[])", [txs])
     return [item.event for item in new]
+
+
+def rebuild(
+    uids: Collection[UUID], *, is_dry_run: bool = False, poison: str | None = None
+) -> Found:
+    """Fold all events of entities again and make their rows say so; return what differed.
+
+    1. Lock the heads, in uid order; a dry run reads one moment instead, and writes nothing.
+    2. Fold; compare with all that stands.
+    3. Make the rows right.
+
+    With ``poison``, the reason, they are parked instead. Raises one of ``refold.POISON`` where an
+    event's content is too much for code or tables; then nothing is written.
+    """
+    if is_dry_run:
+        with sql.snapshot():
+            unknown = {uid: Head(uid, "", Memo()) for uid in uids}
+            return _repair(unknown | heads.standing(heads.ask(uids)), poison).found
+    with recording():
+        known = heads.standing(heads.lock(dict.fromkeys(uids, "")))  # 1
+        repair = _repair(known, poison)  # 2
+        comparing.write(repair)  # 3
+    return repair.found
+
+
+def _repair(known: Mapping[UUID, Head], poison: str | None) -> Repair:
+    return comparing.compare(known) if poison is None else comparing.parked(known, poison)
+
+
+def recognise(late: Late) -> Found:
+    """Let bytes that have a number, but were no event, be the event that this release reads.
+
+    1. Keep the event, and its key.
+    2. Lock the heads of its entity, and of what is parked with it, in uid order.
+    3. Fold all their events; make the rows equal to the result.
+    4. Give the number its event; the bytes are no dead letter any more.
+
+    Raises ``POISON`` as ``rebuild`` does, and where other bytes than these were numbered.
+    """
+    with recording():
+        event = late.sealed.event
+        log.insert([late.sealed], late.now)  # 1
+        keys.store_wrapped(_travelled([late.sealed]))
+        uids = heads.parked_with({event.entity_uid})  # 2
+        known = heads.standing(heads.lock(dict.fromkeys(uids, "")))
+        repair = comparing.compare(known, {event.entity_uid})  # 3
+        comparing.write(repair)
+        cursors.name_event(late.origin, late.epoch, late.seq, event.event_id)  # 4
+    return repair.found
 
 
 @contextmanager

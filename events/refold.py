@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
+from django.db import DataError, IntegrityError
 from django.db.models import Model
 
 from events import heads, keys, log, projection, sql
@@ -16,10 +17,15 @@ from events.envelope import Event
 from events.errors import MissingKey, SinsError, UndecodableEvent
 from events.fold import CLOSING_GROUPS, Memo, State, Version, fold, is_deleted, resume
 from events.heads import Head
-from events.log import Sealed
+from events.log import Sealed, Stored
 from events.models import Versioned
 from events.projection import Difference, Place
-from events.registry import Derived, kind_of_type
+from events.registry import Derived, Kind, kind_of_type
+
+# What an event's content can do to code and tables; a lost connection or lock is none of these.
+POISON = (DataError, IntegrityError, ArithmeticError, LookupError, TypeError, ValueError,
+          AttributeError, RecursionError)  # fmt: skip
+INCOMPLETE = "incomplete transaction"  # why the entities of one that is not whole are parked
 
 
 @dataclass(slots=True)
@@ -31,6 +37,17 @@ class Work:
         default_factory=lambda: defaultdict(Difference)
     )
     derived: dict[type[Model], dict[UUID, list[Mapping[str, Any]]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    conflicts: dict[UUID, list[Conflict]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What should stand of some entities by all their events; heads in the order they came."""
+
+    heads: list[Head] = field(default_factory=list)
+    versions: dict[type[Versioned], dict[Place, tuple[UUID, Version]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
     conflicts: dict[UUID, list[Conflict]] = field(default_factory=dict)
@@ -84,12 +101,7 @@ def _readable(head: Head, item: Sealed) -> Event:
     event = item.event
     if event.secret is not None and item.wrapped is None:
         raise MissingKey
-    kind = kind_of_type(event.type)
-    if (
-        kind is None
-        or kind.name != head.kind_name
-        or event.schema_version > kind.event_types[event.type]
-    ):
+    if _understood(event).name != head.kind_name:
         raise UndecodableEvent
     return event
 
@@ -141,35 +153,62 @@ def _resume(head: Head, new: Sequence[Event], work: Work) -> None:
 
 def _start_over(slow: Sequence[Head], work: Work) -> None:
     """Fold all events of each entity and compare the result with the rows that stand."""
-    stored = log.stored(head.entity_uid for head in slow)
-    wanted: dict[type[Versioned], dict[Place, tuple[UUID, Version]]] = defaultdict(dict)
+    wanted = fold_anew(slow, log.stored(head.entity_uid for head in slow))
     touched: dict[type[Versioned], set[UUID]] = defaultdict(set)
-    for head in slow:
-        uid, kind = head.entity_uid, head.kind
-        try:
-            events = [keys.open_event(*item) for item in stored[uid]]
-        except (MissingKey, UndecodableEvent) as exc:
-            work.heads.append(replace(head, parked_reason=type(exc).__name__))
-            continue
-        folded = fold(events, kind.rows)
-        for model in kind.tables.values():
-            touched[model].add(uid)
-        for version in folded.versions:
-            place = (uid, version.key.code, version.valid_from)
-            wanted[kind.tables[version.key.table]][place] = (uid, version)
-        found = work.conflicts[uid] = conflicts(events)
-        work.heads.append(
-            replace(
-                head,
-                memo=folded.memo,
-                has_open_voids=has_open_voids(events),
-                has_closing_conflicts=any(item.is_closing for item in found),
-            )
-        )
-        _derive(head, folded.memo, work)
+    for head, folded in zip(slow, wanted.heads, strict=True):
+        work.heads.append(folded)
+        if folded.parked_reason is None:
+            for model in folded.kind.tables.values():
+                touched[model].add(folded.entity_uid)
+            _derive(head, folded.memo, work)
+    work.conflicts |= wanted.conflicts
     for model, uids in touched.items():
         have = projection.present(model, uids)
-        work.tables[model] = _joined(work.tables[model], projection.difference(have, wanted[model]))
+        difference = projection.difference(have, wanted.versions[model])
+        work.tables[model] = _joined(work.tables[model], difference)
+
+
+def fold_anew(known: Iterable[Head], stored: Mapping[UUID, Sequence[Stored]]) -> Wanted:
+    """Fold all events of each entity; one that cannot be folded here is parked."""
+    wanted = Wanted()
+    for head in known:
+        uid = head.entity_uid
+        try:
+            events = [keys.open_event(*item) for item in stored[uid]]
+            kind = understood(events)
+        except (MissingKey, UndecodableEvent) as exc:
+            wanted.heads.append(replace(head, parked_reason=type(exc).__name__))
+            continue
+        folded = fold(events, kind.rows)
+        for version in folded.versions:
+            place = (uid, version.key.code, version.valid_from)
+            wanted.versions[kind.tables[version.key.table]][place] = (uid, version)
+        found = wanted.conflicts[uid] = conflicts(events)
+        wanted.heads.append(
+            Head(
+                uid,
+                kind.name,
+                folded.memo,
+                has_open_voids(events),
+                any(item.is_closing for item in found),
+            )
+        )
+    return wanted
+
+
+def understood(events: Iterable[Event]) -> Kind:
+    """Return the kind of an entity by its events; ``UndecodableEvent`` if this release has none."""
+    kinds = [_understood(event) for event in events]
+    if len({kind.name for kind in kinds}) != 1:
+        raise UndecodableEvent
+    return kinds[0]
+
+
+def _understood(event: Event) -> Kind:
+    kind = kind_of_type(event.type)
+    if kind is None or event.schema_version > kind.event_types[event.type]:
+        raise UndecodableEvent
+    return kind
 
 
 def _joined(first: Difference, second: Difference) -> Difference:
@@ -180,12 +219,13 @@ def _derive(head: Head, memo: Memo, work: Work) -> None:
     for derived in head.kind.derived:
         if all(memo.state.get(group) == head.memo.state.get(group) for group in derived.groups):
             continue
-        after = _derived(derived, memo.state)
-        if after != _derived(derived, head.memo.state):
+        after = derived_rows(derived, memo.state)
+        if after != derived_rows(derived, head.memo.state):
             work.derived[derived.model][head.entity_uid] = after
 
 
-def _derived(derived: Derived, state: State) -> list[Mapping[str, Any]]:
+def derived_rows(derived: Derived, state: State) -> list[Mapping[str, Any]]:
+    """Return the rows that follow an entity's present state."""
     return [] if is_deleted(state) else list(derived.rows(state))
 
 
@@ -193,7 +233,7 @@ def _write(work: Work) -> None:
     for model in sorted(work.tables, key=lambda model: model._meta.db_table):
         projection.apply(model, work.tables[model])
     for derived, rows in work.derived.items():
-        projection.replace_derived(derived, rows)
+        projection.replace_rows(derived, rows)
     if work.conflicts:
         _replace_conflicts(work.conflicts)
     if work.heads:

@@ -23,6 +23,6 @@ def by_hand(table: str, statement: str, values: Sequence[object] = ()) -> None:
     named = sql.Identifier(table)
     with psycopg.connect(owner_url()) as owner:
         owner.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(named))
-        done = owner.execute(sql.SQL(statement), values)  # type: ignore[arg-type]
+        done = owner.execute(sql.SQL(statement), values)
         owner.execute(sql.SQL("ALTER TABLE {} ENABLE TRIGGER USER").format(named))
     assert done.rowcount > 0, statement
