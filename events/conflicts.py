@@ -7,6 +7,7 @@ base taken from the shown version, late events raise false alarms.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
@@ -111,3 +112,41 @@ def _closing(kept: list[Event], known: _Known) -> Iterator[Found]:
             if known.unseen(c, group, e) and known.unseen(e, closing, c):
                 a, b = sorted((c, e), key=lambda event: event.stamp)
                 yield group, a, b, True
+
+
+def parallel(events: Iterable[Event]) -> dict[UUID, list[Event]]:
+    """Return, by event, the earlier changes of other groups that its author knew nothing of.
+
+    They were made at other locations and merged silently. What closes a record is never among
+    them: whatever it overlooked is a conflict. Of the events, only what ``raw`` says is looked at.
+    """
+    kept = sorted((e for e in live(events) if e.set and not _closes(e)), key=lambda e: e.stamp)
+    stamps = [event.stamp for event in kept]
+    found: dict[UUID, list[Event]] = {}
+    for place, author in enumerate(kept):
+        known = _last_known(author)
+        begin = place if known is None else bisect_right(stamps, known)
+        others = [e for e in kept[begin:place] if _is_apart(e, author)]
+        if others:
+            found[author.event_id] = others
+    return found
+
+
+def _closes(event: Event) -> bool:
+    return any(event.set.get(group, {}).get("value") for group in CLOSING_GROUPS)
+
+
+def _last_known(author: Event) -> Stamp | None:
+    """Return the stamp of the last change of the record that its author knew, if the base tells.
+
+    It does when it names a group that the event neither sets nor closes by. The first event of a
+    record names none; neither did any event before that was asked of origins: nothing is said of
+    them, since they may well have known.
+    """
+    if author.base.keys() <= {*author.set, *CLOSING_GROUPS}:
+        return None
+    return max((stamp for stamp in author.base.values() if stamp is not None), default=None)
+
+
+def _is_apart(one: Event, other: Event) -> bool:
+    return one.origin != other.origin and one.set.keys().isdisjoint(other.set)

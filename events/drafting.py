@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -142,6 +142,7 @@ def _event(
     # A closing event carries its base for every group, every event its base for the closing ones.
     closes = any(group in changed for group in CLOSING_GROUPS)
     groups = {*changed, *CLOSING_GROUPS, *(stamps if closes else ())}
+    view = stamps if draft.known is None else draft.known
     personal = draft.reason is not None or any(draft.kind.is_personal(g) for g in changed)
     return Event(
         event_id=uuid7(ts),
@@ -156,10 +157,20 @@ def _event(
         tx_index=tx_index,
         tx_size=tx_size,
         set=changed,
-        base={group: stamps.get(group) for group in groups},
+        base={group: stamps.get(group) for group in groups} | _last_seen(view, groups),
         voids=tuple(draft.voids),
         resolves=tuple(draft.resolves),
         actor=author.actor,
         reason=draft.reason if draft.reason is None else normal(draft.reason),
         request_id=author.request_id,
     )
+
+
+def _last_seen(view: Mapping[str, Stamp], named: Collection[str]) -> dict[str, Stamp]:
+    """Return the base of the group that changed last, of those not named already.
+
+    With it the greatest stamp in a base is that of the last change its author knew, of whatever
+    group: what came before it was not made in parallel (``conflicts.parallel``).
+    """
+    others = [(stamp, group) for group, stamp in view.items() if group not in named]
+    return {group: stamp for stamp, group in [max(others)]} if others else {}

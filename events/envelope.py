@@ -38,7 +38,8 @@ class Event:
     """One change of one entity. ``ts`` and ``effective`` are µs since 1970.
 
     ``set`` is ``{group: {field: value}}``, whole groups only. ``base`` is, for each of those
-    groups and for the closing groups, the greatest stamp its author knew (``None``: never set).
+    groups and for the closing groups, the greatest stamp its author knew (``None``: never set);
+    one more entry names the group that changed last, as far as its author knew.
     """
 
     event_id: UUID

@@ -117,6 +117,12 @@ def stamps_of(events: Iterable[Event]) -> dict[str, Stamp]:
     return found
 
 
+def last_seen(view: Mapping[str, Stamp], named: Iterable[str]) -> dict[str, Stamp]:
+    """Return the base of the last change an author knew of, among groups not named already."""
+    others = sorted((stamp, group) for group, stamp in view.items() if group not in set(named))
+    return {group: stamp for stamp, group in others[-1:]}
+
+
 class _Making:
     """One history in the making."""
 
@@ -200,7 +206,7 @@ class _Making:
             ts=ts,
             tx=UUID(int=len(self.history.events)),
             set=wanted,
-            base={group: head.get(group) for group in sorted(groups)},
+            base={group: head.get(group) for group in sorted(groups)} | last_seen(view, groups),
             effective=ts - 10 * self.pick(12) if self.pick(4) == 0 else None,
             voids=voids,
         )

@@ -60,7 +60,32 @@ def test_base_is_what_stood_and_always_names_the_closing_groups() -> None:
         "surname": None,
         "deleted": None,
         "merged_into": None,
+        "phone": START.stamp,  # the last change of another group
     }
+
+
+def test_a_first_event_has_nothing_to_name() -> None:
+    (one,) = made(head_of(), draft({"name": "b"}, is_new=True))
+    assert one.base == {"name": None, "deleted": None, "merged_into": None}
+
+
+@pytest.mark.feature("S05")
+def test_base_names_the_last_change_its_author_knew_whatever_its_group() -> None:
+    newer = event(20, {"surname": "x"}, origin="loc2")
+    (one,) = made(head_of(START, newer), draft({"name": "b"}))
+    assert one.base["surname"] == newer.stamp
+    assert "phone" not in one.base
+    (two,) = made(head_of(START, newer), draft({"surname": "y"}))
+    assert (two.base["surname"], two.base["phone"]) == (newer.stamp, START.stamp)
+
+
+@pytest.mark.feature("S05")
+def test_of_a_form_it_names_what_was_known_when_the_form_was_made() -> None:
+    newer = event(20, {"surname": "x"}, origin="loc2")
+    form = head_of(START).memo.stamps
+    (one,) = made(head_of(START, newer), draft({"name": "b"}, known=form))
+    assert one.base["phone"] == START.stamp
+    assert "surname" not in one.base
 
 
 @pytest.mark.parametrize("closing", [{"deleted": True}, {"merged_into": "x"}])
