@@ -96,6 +96,7 @@ ENTITY = Kind(
         "customers.details_changed": 1,
         "customers.entity_deleted": 1,
         "customers.entity_restored": 1,
+        "customers.conflict_resolved": 1,
     },
     tables={"entity": Entity, "detail": EntityDetail},
     rows=entity_rows,

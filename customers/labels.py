@@ -38,12 +38,19 @@ HAPPENED: dict[str, Text] = {
     "closed": _("closed"),
     "restored": _("opened again"),
 }
+# How a conflict was settled.
+CHOSEN: dict[str, Text] = {
+    "keep": _("kept"),
+    "swap": _("swapped"),
+    "enter": _("another value entered"),
+}
 # What an event is, for who counts them.
 EVENT_LABELS: dict[str, Text] = {
     "customers.entity_created": _("Customer entered"),
     "customers.details_changed": _("Customer changed"),
     "customers.entity_deleted": _("Customer closed"),
     "customers.entity_restored": _("Customer opened again"),
+    "customers.conflict_resolved": _("Conflict settled"),
 }
 
 

@@ -14,9 +14,8 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from events import keys, log, sql
-from events.envelope import Event, Fields, from_raw
-from events.errors import MissingKey
+from events import log, sql
+from events.envelope import Event, Fields
 from events.fold import DELETED
 from events.genesis import ORIGIN as GENESIS
 from events.registry import kind_of_type
@@ -145,15 +144,7 @@ def _events(wanted: Filter, most: int, after: Place | None) -> list[Event]:
     if after is not None:
         asked["event_id"] = after.event_id
     answer = sql.execute(_EVENTS.format(conditions=conditions), {**asked, "most": most})
-    return [_opened((raw, ct, wrapped)) for raw, ct, wrapped in answer.rows()]
-
-
-def _opened(stored: log.Stored) -> Event:
-    """Return the event; without its personal values where they cannot be read."""
-    try:
-        return keys.open_event(*stored)
-    except MissingKey:
-        return from_raw(stored[0])
+    return [log.readable((raw, ct, wrapped)) for raw, ct, wrapped in answer.rows()]
 
 
 def _based_on(events: Sequence[Event]) -> Mapping[UUID, Event]:
@@ -161,7 +152,7 @@ def _based_on(events: Sequence[Event]) -> Mapping[UUID, Event]:
     at_hand = {event.event_id: event for event in events}
     named = {stamp.event_id for event in events for stamp in _bases(event)}
     stored = log.by_id(named - at_hand.keys())
-    return at_hand | {event_id: _opened(item) for event_id, item in stored.items()}
+    return at_hand | {event_id: log.readable(item) for event_id, item in stored.items()}
 
 
 def _bases(event: Event) -> Iterator[Stamp]:

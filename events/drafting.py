@@ -31,7 +31,9 @@ class Draft:
 
     ``known`` is the ``{group: stamp}`` map of the form its author filled in, ``if_match`` the hash
     of that map; with neither, the author takes the record as it stands. ``is_new`` refuses an
-    entity that has events already. ``subject_uid`` defaults to the entity itself.
+    entity that has events already. ``subject_uid`` defaults to the entity itself. ``rests_on`` are
+    groups that the author decided by without setting them: what is newer there makes the draft
+    stale, too.
     """
 
     entity_uid: UUID
@@ -45,6 +47,7 @@ class Draft:
     is_new: bool = False
     voids: Sequence[UUID] = field(default=())
     resolves: Sequence[str] = field(default=())
+    rests_on: Collection[str] = field(default=())
     reason: str | None = None
 
 
@@ -93,7 +96,7 @@ def _changed(draft: Draft, head: Head, base: Memo, ts: int) -> dict[str, Fields]
     state = _state_at(draft, base)
     changed = {g: fields for g, fields in wanted.items() if not _is_so(state, g, fields)}
     # Two agents who mend one typo alike do not disagree: only what would change can be stale.
-    _refuse_stale(draft, changed, head)
+    refuse_stale(draft, changed, head)
     return changed
 
 
@@ -112,16 +115,17 @@ def _state_at(draft: Draft, base: Memo) -> State:
     return state_at(kept, draft.effective)
 
 
-def _refuse_stale(draft: Draft, wanted: Mapping[str, Fields], head: Head) -> None:
+def refuse_stale(draft: Draft, wanted: Mapping[str, Fields], head: Head) -> None:
     """Raise ``Stale`` when the head is newer than the author's map where it matters."""
     stamps = head.memo.stamps
+    weighed = {*wanted, *draft.rests_on}
     if draft.known is not None:
         everything = stamps.keys() | draft.known.keys()
-        closes = any(group in wanted for group in CLOSING_GROUPS)
-        matters = everything if closes else {*wanted, *CLOSING_GROUPS}
+        closes = any(group in weighed for group in CLOSING_GROUPS)
+        matters = everything if closes else {*weighed, *CLOSING_GROUPS}
         newer = {g for g in matters if stamps.get(g) != draft.known.get(g)}
     elif draft.if_match is not None and draft.if_match != etag(stamps):
-        newer = set(wanted)
+        newer = weighed
     else:
         return
     if newer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -69,6 +69,25 @@ class Stale(SinsError):
         super().__init__("The record has changed since it was read.")
         self.entity_uid = entity_uid
         self.groups = groups
+
+
+class NotOpen(SinsError):
+    """Some of these conflicts cannot be settled.
+
+    ``item_ids`` are those; nobody's names, so they may stand in a log.
+    """
+
+    def __init__(self, item_ids: Iterable[str] = ()) -> None:
+        super().__init__()
+        self.item_ids = frozenset(item_ids)
+
+
+class Settled(NotOpen):
+    """This conflict is settled already."""
+
+
+class UnknownItem(NotOpen):
+    """There is no such conflict."""
 
 
 class UndecodableEvent(SinsError):

@@ -8,7 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 from events import keys, sql
-from events.envelope import Event
+from events.envelope import Event, from_raw
+from events.errors import MissingKey
 from events.stamp import to_datetime
 
 
@@ -129,6 +130,14 @@ def of_transactions(wanted: Collection[Transaction]) -> dict[Transaction, list[S
         if (origin, tx) in found:
             found[origin, tx].append((item[0], item[1], item[2]))
     return found
+
+
+def readable(stored: Stored) -> Event:
+    """Return the event; where they cannot be read here, its personal groups have no field."""
+    try:
+        return keys.open_event(*stored)
+    except MissingKey:
+        return from_raw(stored[0])
 
 
 def raw_of(event_ids: Iterable[UUID]) -> dict[UUID, bytes]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from events import comparing, cursors, guard, heads, keys, log, refold, sql
+from events import comparing, cursors, guard, heads, items, keys, log, refold, sql
 from events.comparing import Found, Repair
 from events.drafting import Author, Draft, events_of
 from events.envelope import Event, to_raw
@@ -58,7 +58,7 @@ def record(drafts: Sequence[Draft], author: Author) -> list[Event]:
     """Write what an author wants; return the events it made, none if all of it is so already.
 
     1. Lock the heads, in uid order.
-    2. Refuse what is stale; stamp; drop what is so already.
+    2. Refuse what is stale or settled; stamp; drop what is so already.
     3. Keep the events, their values sealed.
     4. Fold; make the rows equal to the result.
     5. Last, one outbox entry for the transaction: the sequencer numbers it after the commit.
@@ -78,8 +78,9 @@ def record(drafts: Sequence[Draft], author: Author) -> list[Event]:
         [(_, is_recovering, ahead_ms)] = mark.rows()
         if is_recovering:
             raise Recovering
+        items.refuse_settled(drafts)  # 2
         stamped = replace(author, now=clamped(author.now, ahead_ms))
-        events = events_of(drafts, locked, stamped)  # 2
+        events = events_of(drafts, locked, stamped)
         if not events:
             return []
         log.insert(_sealed(events, known_keys), author.now)  # 3

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from events import contacts, digest
+from events import contacts, digest, items
 from events.genesis import genesis_version
 from events.recovery import is_recovering
 from events.streams import Position, each_epoch, epochs, positions, stopped
@@ -23,8 +23,7 @@ SILENCE_SECONDS = 12.0
 
 _COUNTS = """
 SELECT (SELECT count(*) FROM events_deadletter),
-       (SELECT count(*) FROM events_entityhead WHERE parked_reason IS NOT NULL),
-       (SELECT count(*) FROM events_conflict WHERE resolved_by IS NULL)
+       (SELECT count(*) FROM events_entityhead WHERE parked_reason IS NOT NULL)
 """
 
 # Writes that the sequencer should have numbered long ago.
@@ -84,7 +83,8 @@ def sync_status(*, is_fresh: bool = False) -> dict[str, Any]:
     found = _standing()
     with connection.cursor() as cursor:
         cursor.execute(_COUNTS)
-        dead_letters, parked, conflicts = cursor.fetchone()
+        dead_letters, parked = cursor.fetchone()
+    conflicts = items.count(items.Filter(items.OPEN))
     return found | {"dead_letters": dead_letters, "parked": parked, "conflicts": conflicts}
 
 

@@ -31,10 +31,12 @@ from events.errors import (
     MissingKey,
     Parked,
     Recovering,
+    Settled,
     SinsError,
     Stale,
     TooLarge,
     Unknown,
+    UnknownItem,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -78,6 +80,8 @@ _STATUS_OF: Final[Sequence[tuple[type[Exception], int]]] = (
     (Unknown, 404),
     (AlreadyExists, 409),
     (Parked, 409),
+    (Settled, 409),
+    (UnknownItem, 404),
     (MissingKey, 409),
     (Stale, 412),
     (TooLarge, 413),

@@ -9,16 +9,26 @@ import os
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from uuid import uuid5
 
 import pytest
 
 from customers.kinds import entity_rows
-from events.conflicts import conflicts, item_id
-from events.envelope import Event
-from events.fold import fold, live, resume
+from events.conflicts import Conflict, conflicts, item_id
+from events.envelope import Event, Fields
+from events.fold import CLOSING_GROUPS, DELETED, fold, live, resume
 from events.heads import Head
 from events.refold import has_open_voids, is_fast
-from events.tests.histories import DETAIL, ENTITY, SAMPLE_GROUPS, History, seeded
+from events.tests.histories import (
+    DETAIL,
+    ENTITY,
+    SAMPLE_GROUPS,
+    History,
+    last_seen,
+    seeded,
+    stamps_of,
+)
+from events.tests.making import event
 from events.tests.test_conflicts import in_inbox, unseen_closings, unseen_losses
 from events.tests.test_fold import joined
 from tests import oracle, sample
@@ -147,6 +157,57 @@ def test_no_losing_value_is_lost_unseen(seed: int) -> None:
             one, other = sorted((closing, edit), key=lambda e: e.stamp)
             assert (group, one.event_id, other.event_id) in items, history
     assert min(losses, closings) > SHARE / 2
+
+
+@pytest.mark.feature("S05")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_two_who_settle_one_item_apart_agree_or_make_one_new_item(seed: int) -> None:
+    chance = random.Random(seed)
+    agreed = disagreed = 0
+    for history in seeded(seed, SHARE * 2, length=24):
+        before = conflicts(history.events)
+        if not before:
+            continue
+        item = chance.choice(before)
+        wanted = [settling(history, item, chance) for _ in range(2)]
+        one, two = (
+            settled_at(origin, history, item, values)
+            for origin, values in zip(("loc8", "loc9"), wanted, strict=True)
+        )
+        after = {c.item_id: c for c in conflicts([two, *history.events, one])}
+        assert after[item.item_id].resolved_by == one.event_id
+        new = after.keys() - {c.item_id for c in before}
+        is_same = any(not values for values in wanted) or wanted[0] == wanted[1]
+        expected = [item_id(one.event_id, two.event_id, group) for group in one.set]
+        assert new == set([] if is_same else expected), history
+        agreed, disagreed = agreed + is_same, disagreed + (not is_same)
+    assert min(agreed, disagreed) > SHARE / 20
+
+
+def settling(history: History, item: Conflict, chance: random.Random) -> dict[str, Fields]:
+    """Return what a person may set to settle an item: nothing, or one of three values."""
+    by_id = {e.event_id: e for e in history.events}
+    if item.is_closing:
+        return chance.choice([{}, {DELETED: {"value": False}}, {DELETED: {"value": True}}])
+    said = [dict(by_id[uid].set[item.group]) for uid in (item.earlier, item.later)]
+    another = dict.fromkeys(said[0], "another")
+    values: list[dict[str, Fields]] = [{item.group: fields} for fields in [*said, another]]
+    return chance.choice([{}, *values])
+
+
+def settled_at(origin: str, history: History, item: Conflict, values: dict[str, Fields]) -> Event:
+    """Return the event of a person who knows all of a history and settles an item."""
+    known = stamps_of(history.events)
+    closes = any(group in values for group in CLOSING_GROUPS)
+    groups = {*values, *CLOSING_GROUPS, *(known if closes else ())}
+    return event(
+        1 + max(e.ts for e in history.events),
+        values,
+        origin=origin,
+        event_id=uuid5(ENTITY, origin),
+        base={group: known.get(group) for group in groups} | last_seen(known, groups),
+        resolves=(item.item_id,),
+    )
 
 
 def test_histories_are_worth_the_trouble() -> None:

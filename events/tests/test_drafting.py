@@ -73,7 +73,7 @@ def test_a_first_event_has_nothing_to_name() -> None:
 def test_base_names_the_last_change_its_author_knew_whatever_its_group() -> None:
     newer = event(20, {"surname": "x"}, origin="loc2")
     (one,) = made(head_of(START, newer), draft({"name": "b"}))
-    assert one.base["surname"] == newer.stamp
+    assert one.base.get("surname") == newer.stamp
     assert "phone" not in one.base
     (two,) = made(head_of(START, newer), draft({"surname": "y"}))
     assert (two.base["surname"], two.base["phone"]) == (newer.stamp, START.stamp)
@@ -134,6 +134,26 @@ def test_a_delete_is_stale_when_anything_is_newer() -> None:
     form = head_of(START).memo.stamps
     with pytest.raises(Stale):
         made(head_of(START, event(20, {"surname": "x"})), draft({"deleted": True}, known=form))
+
+
+@pytest.mark.feature("S05")
+@pytest.mark.parametrize("by", ["known", "if_match"])
+def test_what_a_draft_rests_on_makes_it_stale_though_it_sets_nothing(by: str) -> None:
+    before, head = head_of(START).memo.stamps, head_of(START, event(20, {"phone": "2"}))
+    seen: dict[str, Any] = {"known": before} if by == "known" else {"if_match": etag(before)}
+    with pytest.raises(Stale) as refused:
+        made(head, draft({}, resolves=["item"], rests_on=["phone"], **seen))
+    assert refused.value.groups == {"phone": ({}, {"value": "2"})}
+    (one,) = made(head, draft({}, resolves=["item"], rests_on=["phone"], known=head.memo.stamps))
+    assert (one.set, one.resolves) == ({}, ("item",))
+
+
+@pytest.mark.feature("S05")
+def test_what_rests_on_a_closing_group_is_stale_when_anything_is_newer() -> None:
+    head, form = head_of(START, event(20, {"surname": "x"})), head_of(START).memo.stamps
+    assert made(head, draft({}, resolves=["item"], rests_on=["name"], known=form))
+    with pytest.raises(Stale):
+        made(head, draft({}, resolves=["item"], rests_on=["deleted"], known=form))
 
 
 @pytest.mark.feature("A06")

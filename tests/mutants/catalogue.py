@@ -7,6 +7,7 @@ from dataclasses import dataclass
 FOLD, CONFLICTS = "events/tests/test_fold.py", "events/tests/test_conflicts.py"
 DRAFTING, REFOLD = "events/tests/test_drafting.py", "events/tests/test_refold.py"
 RECORDER = "tests/test_recorder_laws.py"
+PARALLEL = "events/tests/test_parallel.py"
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,30 @@ MUTANTS = [
         f"{CONFLICTS}::test_a_value_overwritten_on_a_withdrawn_basis_is_in_the_inbox",
     ),
     Mutant(
+        "what was seen is marked parallel",
+        "events/conflicts.py",
+        "bisect_right(stamps, known)",
+        "bisect_right(stamps, known) - 1",
+        f"{PARALLEL}::test_what_its_author_had_seen_is_not",
+    ),
+    Mutant(
+        "who does not tell what they knew is marked parallel",
+        "events/conflicts.py",
+        "begin = place if known is None",
+        "begin = 0 if known is None",
+        f"{PARALLEL}::test_an_event_that_does_not_tell_what_its_author_knew_is_not_marked",
+    ),
+    Mutant(
+        "the last change its author knew is not in the base",
+        "events/drafting.py",
+        " | _last_seen(view, groups)",
+        "",
+        f"{DRAFTING}::test_base_names_the_last_change_its_author_knew_whatever_its_group",
+    ),
+    Mutant(
         "a stale form is taken, with the head as its base",
         "events/drafting.py",
-        "    _refuse_stale(draft, changed, head)\n",
+        "    refuse_stale(draft, changed, head)\n",
         "",
         f"{DRAFTING}::test_a_stale_form_is_refused_with_both_values",
     ),
@@ -160,6 +182,15 @@ MUTANTS = [
         "        ]\n"
         "        fresh = {",
         f"{RECORDER}::test_an_equal_value_from_elsewhere_is_kept",
+        needs_django=True,
+    ),
+    Mutant(
+        "what is settled is settled again",
+        "events/recorder.py",
+        "        items.refuse_settled(drafts)  # 2\n",
+        "",
+        "customers/tests/test_items.py::"
+        "test_the_write_path_itself_refuses_to_settle_what_is_not_open",
         needs_django=True,
     ),
 ]
