@@ -126,7 +126,7 @@ def degraded() -> list[str]:
         cursor.execute(_UNNUMBERED)
         [unnumbered] = cursor.fetchone()
         cursor.execute(_COUNTS)
-        dead_letters, parked, _ = cursor.fetchone()
+        dead_letters, parked = cursor.fetchone()
     view = _view()
     silent = sum(not _peer(view, name)["reachable"] for name in settings.PEERS)
     found = {
