@@ -70,6 +70,11 @@ def _heads(request: HttpRequest, sender: str) -> HttpResponse:
     return JsonResponse(heartbeat.positions())
 
 
+@_signed("digest")
+def _digest(request: HttpRequest, sender: str) -> HttpResponse:
+    return JsonResponse(wire.buckets_to_json(*contacts.own_buckets()))
+
+
 @_signed("heartbeat")
 def _heartbeat(request: HttpRequest, sender: str) -> HttpResponse:
     try:
@@ -91,4 +96,5 @@ def _problem(status: int, detail: str) -> HttpResponse:
 # Any registered location may ask for any stream that is here, not only for this location's.
 events = require_GET(_events)
 heads = require_GET(_heads)
+digest = require_GET(_digest)
 heartbeat_view = require_POST(_heartbeat)

@@ -54,6 +54,13 @@ class Peer:
         except ValueError as exc:
             raise PeerFailed("malformed answer") from exc
 
+    def buckets(self) -> tuple[dict[str, list[int]], bytes]:
+        """Return positions and buckets of the peer's last digest."""
+        try:
+            return wire.buckets_from_json(self._ask("GET", "digest"))
+        except ValueError as exc:
+            raise PeerFailed("malformed answer") from exc
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()

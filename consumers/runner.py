@@ -13,18 +13,16 @@ from consumers.apply import Applier
 from consumers.contact import POLL_SECONDS, Contact, Network
 from consumers.dead_letters import DeadLetter
 from consumers.deliveries import Deliveries, Delivery
+from consumers.digests import DigestKeeper
 from consumers.errors import NotVerified
 from consumers.kafka_feed import KafkaFeed
 from consumers.pull import Peer
-from events import contacts, digest, recovery, streams
+from events import recovery, streams
 from events.chain import Head
 from events.loops import Loop
 
 IDLE_SECONDS = 0.05
 DIGEST_LOOK_SECONDS = 1.0
-DIGEST_AGE_SECONDS = 3600.0
-# Of all its time, a location spends at most a twentieth on digests.
-DIGEST_REST = 20
 STARTED, NOT_VERIFIED = "consumer_started", "page_not_verified"
 
 log = structlog.get_logger("consumers.runner")
@@ -50,7 +48,7 @@ class Consumer:
         self._contacts = {
             location: Contact(Peer(location, now_us), network) for location in settings.PEERS
         }
-        self._keeper = DigestKeeper()
+        self._keeper = DigestKeeper({name: Peer(name, now_us) for name in settings.PEERS})
 
     def run(self) -> None:
         """Run until told to stop."""
@@ -104,24 +102,3 @@ class Consumer:
     def _recover(self) -> None:
         if self._feed is not None:
             self._feed.close()
-
-
-class DigestKeeper:
-    """Takes the state digest when the streams have come to rest, and once an hour."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, list[int]] | None = None
-        self._taken: dict[str, list[int]] | None = None
-        self._taken_at = self._not_before = 0.0
-
-    def step(self) -> bool:
-        """Take the digest if it is time; never busy."""
-        heads, now = digest.comparable(streams.positions()), time.monotonic()
-        is_at_rest, self._seen = heads == self._seen, heads
-        is_old = heads != self._taken or now - self._taken_at > DIGEST_AGE_SECONDS
-        if is_at_rest and is_old and now >= self._not_before:
-            taken = digest.take()
-            contacts.note_digest(taken)
-            self._taken, self._taken_at = taken.heads, time.monotonic()
-            self._not_before = self._taken_at + DIGEST_REST * (self._taken_at - now)
-        return False

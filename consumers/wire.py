@@ -10,6 +10,7 @@ from consumers import dead_letters
 from consumers.verify import Run
 from events.chain import Head, head_from_json
 from events.contacts import Said
+from events.digest import BUCKETS_BYTES
 from events.streams import Item, Page
 
 MOST_ORIGINS = 1000
@@ -69,13 +70,10 @@ def said_to_json(said: Said) -> dict[str, Any]:
 def said_from_json(document: Any) -> Said:
     """Return a heartbeat, every field checked; ``ValueError`` if it is none."""
     try:
-        digest_heads = document["digest_heads"]
-        for numbers in digest_heads.values():
-            _ = [_number(n) for n in numbers]
         said = Said(
             heads_from_json(document["heads"]),
             _short(document["digest"]),
-            {str(origin): list(numbers) for origin, numbers in digest_heads.items()},
+            _digest_heads(document["digest_heads"]),
             _number(document["clock"]),
             dict(document["capabilities"]),
         )
@@ -98,6 +96,22 @@ def heads_from_json(document: Any) -> dict[str, dict[str, Any]]:
     return found
 
 
+def buckets_to_json(heads: Mapping[str, list[int]], buckets: bytes) -> dict[str, Any]:
+    """Return the buckets of a digest as they are answered, with the positions they belong to."""
+    return {"heads": heads, "buckets": _text(buckets)}
+
+
+def buckets_from_json(document: Any) -> tuple[dict[str, list[int]], bytes]:
+    """Return positions and buckets of a peer's digest; ``ValueError`` if malformed."""
+    try:
+        heads, buckets = _digest_heads(document["heads"]), _bytes(document["buckets"])
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise ValueError("not buckets") from exc
+    if len(buckets) != BUCKETS_BYTES:
+        raise ValueError("not as many buckets as there are")
+    return heads, buckets
+
+
 def signed_head(document: Mapping[str, Any]) -> Head | None:
     """Return the signed head that comes with positions; ``None`` from an empty stream."""
     found = document.get("head")
@@ -116,6 +130,10 @@ def _position(said: Any) -> dict[str, Any]:
     if older:
         found["older"] = [_position({**one, "older": []}) for one in older]
     return found
+
+
+def _digest_heads(said: Any) -> dict[str, list[int]]:
+    return {str(origin): [_number(n) for n in numbers] for origin, numbers in said.items()}
 
 
 def _number(value: Any) -> int:

@@ -26,6 +26,7 @@ from events.streams import Position, positions
 BITS = 128
 BUCKETS = 4096
 _BYTES = BITS // 8
+BUCKETS_BYTES = BUCKETS * _BYTES
 
 # The last 12 bits of the uid: random in every version of uid, whereas the first may be a time.
 BUCKET = "(((get_byte(uuid_send(entity_uid), 14) & 15) << 8) | get_byte(uuid_send(entity_uid), 15))"
@@ -90,7 +91,7 @@ def is_settled() -> bool:
 
 def differing_buckets(one: bytes, other: bytes) -> list[int]:
     """Return the numbers of the buckets in which two digests differ."""
-    starts = range(0, BUCKETS * _BYTES, _BYTES)
+    starts = range(0, BUCKETS_BYTES, _BYTES)
     return [n for n, at in enumerate(starts) if one[at : at + _BYTES] != other[at : at + _BYTES]]
 
 

@@ -6,7 +6,7 @@ again. Memory stays flat however many entities there are.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -67,22 +67,30 @@ WHERE parked_reason IS NOT NULL AND entity_uid = ANY(%s)
 """
 
 
-def rebuild_all(selection: Selection, *, is_dry_run: bool = False) -> Iterator[Tally]:
-    """Fold entities again and make their rows right; yield the tally after each batch.
+def rebuild_all(
+    selection: Selection,
+    *,
+    is_dry_run: bool = False,
+    tell: Callable[[int], None] = lambda _: None,
+) -> Tally:
+    """Fold entities again and make their rows right; return what was found.
 
     1. What is not parked, each entity by itself.
     2. What is parked, together with what shares a transaction with it; what folds is parked no
        longer.
 
-    A dry run says the same and writes nothing.
+    A dry run says the same and writes nothing. ``tell`` is given how many are done.
     """
     tally = Tally()
     if not selection.is_parked_only:  # 1
         for page in _pages(selection, [*_tables(), EntityHead]):
             parked = _parked_among(page)
-            yield _fold([[uid] for uid in page if uid not in parked], tally, is_dry_run)
+            _fold([[uid] for uid in page if uid not in parked], tally, is_dry_run)
+            tell(tally.entities)
     for units in _batches(_parked_units(selection, set(tally.found.parked))):  # 2
-        yield _fold(units, tally, is_dry_run)
+        _fold(units, tally, is_dry_run)
+        tell(tally.entities)
+    return tally
 
 
 def expected(selection: Selection) -> int:
@@ -95,7 +103,7 @@ def expected(selection: Selection) -> int:
     return known.count()
 
 
-def _fold(units: Sequence[Unit], tally: Tally, is_dry_run: bool) -> Tally:
+def _fold(units: Sequence[Unit], tally: Tally, is_dry_run: bool) -> None:
     """Fold a batch; where its content is too much, unit by unit, and what that is is parked."""
     uids = [uid for unit in units for uid in unit]
     try:
@@ -104,7 +112,7 @@ def _fold(units: Sequence[Unit], tally: Tally, is_dry_run: bool) -> Tally:
         if len(units) > 1:
             for unit in units:
                 _fold([unit], tally, is_dry_run)
-            return tally
+            return
         reason = type(exc).__name__
     else:
         reason = ""
@@ -113,7 +121,6 @@ def _fold(units: Sequence[Unit], tally: Tally, is_dry_run: bool) -> Tally:
         found = rebuild(uids, is_dry_run=is_dry_run, poison=reason)
     tally.entities += len(uids)
     tally.found.add(found)
-    return tally
 
 
 def _parked_units(selection: Selection, seen: set[UUID]) -> Iterator[Unit]:

@@ -140,6 +140,17 @@ def degraded() -> list[str]:
     return [sentence for sentence, is_so in found.items() if is_so]
 
 
+def differing_digests() -> dict[str, tuple[str, str]]:
+    """Return ``{peer: (its digest, ours)}`` of those who answer and differ at equal positions."""
+    view = _view()
+    known = ((name, view.contacts.get(name)) for name in settings.PEERS)
+    return {
+        name: (contact["digest"], view.digest)
+        for name, contact in known
+        if contact and _is_reachable(contact) and _differs(view, contact)
+    }
+
+
 def _worst(peers: Sequence[Mapping[str, Any]], is_moving: bool) -> str:
     if not peers:
         return LOCAL_ONLY
@@ -170,12 +181,17 @@ def _peer(view: _View, name: str) -> dict[str, Any]:
     heads = contact["heads"]
     theirs = epochs(heads.get(name))
     ours = epochs(heads.get(settings.LOCATION_ID))
-    is_reachable = not contact["last_error"] and contact["silence"] < SILENCE_SECONDS
+    is_reachable = _is_reachable(contact)
     state = UNEQUAL if name in view.stopped else _state(view, contact)
     if state != UNEQUAL and not is_reachable:
         state = UNREACHABLE  # what it last said is old
     acknowledged = ours.get(view.own.epoch, 0)
     return _line(name, contact, is_reachable, theirs, applied, acknowledged, state)
+
+
+def _is_reachable(contact: Mapping[str, Any]) -> bool:
+    is_known = contact["last_contact_at"] is not None and not contact["last_error"]
+    return bool(is_known and contact["silence"] < SILENCE_SECONDS)
 
 
 def _line(
@@ -210,12 +226,10 @@ def _state(view: _View, contact: Mapping[str, Any]) -> str:
     theirs = {o: said for o, said in contact["heads"].items() if any(epochs(said).values())}
     if any(_contradict(ours[origin], theirs[origin]) for origin in ours.keys() & theirs.keys()):
         return UNEQUAL
-    if contact["digest_heads"] and contact["digest_heads"] == view.digest_heads:
-        is_same = contact["digest"] == view.digest
-        if not is_same and _speaks_the_same(contact):
-            return UNEQUAL
-        if is_same and ours == theirs:
-            return EQUAL
+    if _differs(view, contact):
+        return UNEQUAL
+    if ours == theirs and _is_compared(view, contact) and contact["digest"] == view.digest:
+        return EQUAL
     return UNKNOWN if ours == theirs else CATCHING_UP
 
 
@@ -226,6 +240,16 @@ def _contradict(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
         for said in (mine, theirs)
     )
     return any(here[number] != there[number] for number in here.keys() & there.keys())
+
+
+def _is_compared(view: _View, contact: Mapping[str, Any]) -> bool:
+    """Whether both digests are of the same positions."""
+    return bool(contact["digest_heads"]) and contact["digest_heads"] == view.digest_heads
+
+
+def _differs(view: _View, contact: Mapping[str, Any]) -> bool:
+    is_same = contact["digest"] == view.digest
+    return _is_compared(view, contact) and not is_same and _speaks_the_same(contact)
 
 
 def _speaks_the_same(contact: Mapping[str, Any]) -> bool:

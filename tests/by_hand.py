@@ -18,10 +18,13 @@ def owner_url() -> str:
     )
 
 
-def by_hand(table: str, statement: str, values: Sequence[object] = ()) -> None:
-    """Run a statement on ``table``, whose triggers are off meanwhile; something must change."""
+def by_hand(table: str, statement: str, values: Sequence[object] = (), url: str = "") -> None:
+    """Run a statement on ``table``, whose triggers are off meanwhile; something must change.
+
+    ``url`` is the database, as its owner; by default the test's own.
+    """
     named = sql.Identifier(table)
-    with psycopg.connect(owner_url()) as owner:
+    with psycopg.connect(url or owner_url()) as owner:
         owner.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(named))
         done = owner.execute(sql.SQL(statement), values)
         owner.execute(sql.SQL("ALTER TABLE {} ENABLE TRIGGER USER").format(named))

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.feature("A02")]
 
 # Open to anyone. The peer routes answer only what a registered location signed.
 PUBLIC = {"account_login", "healthz", "readyz"}
-SIGNED = {"consumers:events", "consumers:heads", "consumers:heartbeat"}
+SIGNED = {"consumers:events", "consumers:heads", "consumers:digest", "consumers:heartbeat"}
 # A POST alone: a token for a password, signing out, and a cookie for light or dark.
 POST_ONLY = {"auth-token", "account_logout", "cockpit:theme"}
 PROVIDERS = {

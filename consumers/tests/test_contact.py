@@ -26,6 +26,7 @@ from consumers.tests.origins import (
 )
 from consumers.verify import Run
 from events import streams
+from events.digest import BUCKETS_BYTES
 from events.models import DeadLetter, PeerContact
 from events.streams import Page
 
@@ -67,6 +68,9 @@ class FakePeer:
             "capabilities": {},
         }
         return {**self.heads(values), **beat}
+
+    def digest(self, _: dict[str, str]) -> dict[str, Any]:
+        return wire.buckets_to_json({"loc2": [1, 5]}, bytes(BUCKETS_BYTES))
 
     def events(self, values: dict[str, str]) -> dict[str, Any]:
         for run in self.runs.get(values["origin"], []):
@@ -231,6 +235,15 @@ def test_bad_page_applies_nothing(fake, network, how):
     fake.spoil = lambda route, answer: answer
     one.step()
     assert streams.applied_seq("loc2", 1) == 5
+
+
+def test_buckets_are_asked_for_and_checked(fake):
+    peer = Peer("loc2", now_us)
+    assert peer.buckets() == ({"loc2": [1, 5]}, bytes(BUCKETS_BYTES))
+    fake.spoil = lambda route, answer: {**answer, "buckets": answer["buckets"][4:]}
+    with pytest.raises(PeerFailed):
+        peer.buckets()
+    peer.close()
 
 
 def test_answer_too_large_is_not_read(fake, network, monkeypatch):

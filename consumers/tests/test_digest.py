@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from consumers.runner import DigestKeeper
+from consumers.digests import DigestKeeper
 from consumers.tests.origins import (
     Elsewhere,
     number_all,
@@ -96,6 +96,23 @@ def test_two_equal_edits_do_not_cancel_out(here):
     assert take().value != before
 
 
+@pytest.mark.feature("S06")
+def test_buckets_add_up_and_one_names_its_entities(here):
+    before = take()
+    sums = [int.from_bytes(before.buckets[at : at + 16], "big") for at in range(0, 65536, 16)]
+    assert len(sums) == digest.BUCKETS
+    assert f"{sum(sums) % 2**128:032x}" == before.value
+    for number in (1, 2):
+        by_hand("UPDATE customers_entity SET display_name = 'x' WHERE entity_uid = %s",
+                person(number))  # fmt: skip
+        after = take()
+        assert digest.differing_buckets(before.buckets, after.buckets) == [
+            person(number).int % digest.BUCKETS
+        ]
+        before = after
+    assert digest.differing_buckets(before.buckets, before.buckets) == []
+
+
 def test_not_settled_while_an_event_has_no_number():
     three_people(Elsewhere("loc1"))
     assert not take().is_settled
@@ -124,7 +141,7 @@ def test_keyed_by_the_network(here, settings):
 
 
 def test_keeper_takes_it_when_the_streams_rest(here):
-    keeper = DigestKeeper()
+    keeper = DigestKeeper({})
     keeper.step()
     assert contacts.own_digest()[0] == ""
     keeper.step()
@@ -135,6 +152,20 @@ def test_keeper_takes_it_when_the_streams_rest(here):
     keeper._not_before = 0
     keeper.step()
     assert contacts.own_digest()[0] == take().value
+
+
+def test_keeper_takes_it_anew_when_nothing_is_parked_any_more(here):
+    """The streams have not moved, but now it may be compared."""
+    park = "UPDATE events_entityhead SET parked_reason = {} WHERE entity_uid = %s"
+    by_hand(park.format("'test'"), person(1))
+    keeper = DigestKeeper({})
+    for is_parked in (True, False):
+        if not is_parked:
+            by_hand(park.format("NULL"), person(1))
+        keeper._not_before = 0
+        keeper.step()
+        keeper.step()
+        assert (contacts.own_digest()[1] == {}) == is_parked
 
 
 def test_command(here, capsys):

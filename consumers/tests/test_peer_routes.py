@@ -20,8 +20,8 @@ from consumers.tests.origins import (
     person,
     stream_of,
 )
-from consumers.wire import run_from_json
-from events import chain, streams
+from consumers.wire import buckets_from_json, run_from_json
+from events import chain, contacts, digest, streams
 from events.models import PeerContact
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -115,7 +115,20 @@ def test_forged_requests_are_refused(client, written, how):
     assert set(answer.json()) == {"type", "status", "detail"}
 
 
-@pytest.mark.parametrize("route", ["events", "heads"])
+@pytest.mark.feature("S06")
+def test_buckets_of_the_last_digest_at_rest(client, written):
+    headers = signed_headers(route="digest", query="")
+    assert ask(client, headers, "/sync/digest").json() == {"heads": {}, "buckets": ""}
+    taken = digest.take()
+    contacts.note_digest(taken)
+    answer = ask(client, headers, "/sync/digest").json()
+    assert buckets_from_json(answer) == ({"loc1": [1, 1]}, taken.buckets)
+    for spoiled in ({}, {**answer, "buckets": "AAAA"}, {**answer, "heads": {"loc1": ["x"]}}):
+        with pytest.raises(ValueError, match=r"."):
+            buckets_from_json(spoiled)
+
+
+@pytest.mark.parametrize("route", ["events", "heads", "digest"])
 def test_members_token_and_session_open_nothing(client, written, route):
     member = Member.objects.create_user("root", "pw", roles=["admin"])
     token = issue(member, "test", now())
