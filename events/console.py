@@ -4,12 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
-from django.core.management.base import OutputWrapper
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.db import OperationalError
 
 QUIET_SECONDS: Final = 2.0  # what takes no longer shows no progress
 BAR_WIDTH: Final = 30
+
+
+class OperatorCommand(BaseCommand):
+    """A command that scripts ask, too: as a table or as one JSON document.
+
+    It ends with 0 when all is well, 1 when something is wrong or was different, 2 when it cannot
+    say, with one sentence that says why.
+    """
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take how to answer."""
+        parser.add_argument("--json", action="store_true", help="as one JSON document")
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run; a database that is away is a sentence."""
+        try:
+            return super().execute(*args, **options)
+        except OperationalError as exc:
+            raise CommandError("The database does not answer.", returncode=2) from exc
 
 
 class Meter:

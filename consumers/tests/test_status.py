@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
-from django.core.management import call_command
-from django.db import connection
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 
 from consumers.tests.origins import (
     Elsewhere,
@@ -162,11 +163,46 @@ def test_summary_asks_little(both, django_assert_max_num_queries):
 
 
 def test_command(both, capsys):
-    says("loc2", both, loc1=5, loc2=5)
+    for name in ("loc2", "loc3"):
+        says(name, both, loc1=5, loc2=5)
     call_command("sync_status", "--json")
     assert json.loads(capsys.readouterr().out)["digest"] == both
     call_command("sync_status")
-    said = capsys.readouterr().out
-    assert "loc1  5 events" in said
-    assert "loc2  reachable, equal: 5 of 5 applied, 5 of ours acknowledged" in said
-    assert "only here: 0 events" in said
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"loc1  equal, 5 events in epoch 1, digest {both}"
+    assert "  only here: 0 events" in said
+    assert said[5].startswith("location  reached")
+    assert re.fullmatch(
+        rf"loc2 +\d+\.\d s ago +equal +5 of 5 +5 of 5 +{both} +3 ms", said[6]
+    ), said[6]  # fmt: skip
+
+
+def exit_code() -> int:
+    try:
+        call_command("sync_status", "--json")
+    except SystemExit as exc:
+        return int(exc.code or 0)
+    return 0
+
+
+def test_exit_code_says_whether_all_hold_the_same(both, capsys, settings):
+    says("loc2", both, loc1=5, loc2=5)
+    assert exit_code() == 1, "loc3 has not been heard of"
+    says("loc3", both, loc1=5, loc2=5)
+    assert exit_code() == 0
+    says("loc3", "f" * 32, loc1=5, loc2=5)
+    assert exit_code() == 1, "loc3 holds other records"
+    says("loc3", both, loc1=4, loc2=5)
+    assert exit_code() == 1, "loc3 is behind"
+    settings.PEERS = {}
+    assert exit_code() == 0, "nobody to be equal to"
+
+
+def test_database_that_is_away_is_a_sentence(both, monkeypatch):
+    def is_away(**_: object) -> None:
+        raise OperationalError("connection refused, with an address in it")
+
+    monkeypatch.setattr("events.management.commands.sync_status.sync_status", is_away)
+    with pytest.raises(CommandError, match=r"^The database does not answer\.$") as failed:
+        call_command("sync_status")
+    assert failed.value.returncode == 2

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -112,8 +112,11 @@ class DrivenDemo:
         """Say ``cut`` or ``heal`` of a location or the broker."""
         requests.ask(self.places, word, whom)
 
-    def manage(self, name: str, *arguments: str) -> str:
-        """Run a management command at a location; return what it prints."""
+    def manage(self, name: str, *arguments: str, codes: Sequence[int] = (0,)) -> str:
+        """Run a management command at a location; return what it prints.
+
+        ``DemoError`` if it ends with none of ``codes``.
+        """
         values = read_environment(self.places.directory / name / "environment")
         done = subprocess.run(  # noqa: S603 - our own command
             [sys.executable, "manage.py", *arguments],
@@ -123,7 +126,7 @@ class DrivenDemo:
             text=True,
             check=False,
         )
-        if done.returncode:
+        if done.returncode not in codes:
             raise DemoError(f"{name}: `manage.py {arguments[0]}` failed: {done.stderr}")
         return done.stdout
 

@@ -191,7 +191,7 @@ def check_topics(demo: DrivenDemo) -> None:
 
 def status(demo: DrivenDemo, name: str) -> dict[str, Any]:
     """Return what a location's ``sync_status`` says."""
-    said: dict[str, Any] = json.loads(demo.manage(name, "sync_status", "--json"))
+    said: dict[str, Any] = json.loads(demo.manage(name, "sync_status", "--json", codes=(0, 1)))
     return said
 
 

@@ -7,16 +7,16 @@ import sys
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from events import contacts, digest
-from events.console import Meter
+from events.console import Meter, OperatorCommand
 from events.rebuilding import Selection, Tally, expected, rebuild_all
 
 MOST_UIDS = 20  # are named, unless asked as JSON
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Fold records again from their events, compare with every row that stands, say what "
         "differed, and make the rows right. May be ended and begun again at any time. Ends with 0 "
@@ -33,14 +33,13 @@ class Command(BaseCommand):
             help="only parked records; those that fold now are parked no longer",
         )  # fmt: skip
         parser.add_argument("--dry-run", action="store_true", help="report, but write nothing")
-        parser.add_argument("--json", action="store_true", help="as one JSON document")
+        super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         is_dry_run = options["dry_run"]
         selection = Selection(uids=options["entity"], is_parked_only=options["parked"])
-        meter, tally = Meter(self.stderr, expected(selection), "records"), Tally()
-        for tally in rebuild_all(selection, is_dry_run=is_dry_run):
-            meter.show(tally.entities)
+        meter = Meter(self.stderr, expected(selection), "records")
+        tally = rebuild_all(selection, is_dry_run=is_dry_run, tell=meter.show)
         meter.clear()
         if selection.uids is not None and not tally.entities:
             raise CommandError("There is no such record here.", returncode=2)

@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from events.console import Meter, columns
+from events.console import Meter, OperatorCommand, columns
 from events.stream_checks import Stream, first_wrong, streams_here
 
 HEADINGS = ("stream", "events", "last number", "heads checked", "found")
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Check numbers, chain, signed heads, bytes and ciphertexts of every stream that is here. "
         "Ends with 0 when all is as it was signed, 1 when a number is wrong, 2 without a stream."
@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--origin", metavar="LOCATION", help="only the streams of one location")
-        parser.add_argument("--json", action="store_true", help="as one JSON document")
+        super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         origin = options["origin"]
