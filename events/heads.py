@@ -90,9 +90,8 @@ def lock(kinds: Mapping[UUID, str]) -> sql.Answer:
 
     ``locked`` reads the answer.
     """
-    uids = sorted(kinds)
-    sql.execute(_ENSURE, [uids, [kinds[uid] for uid in uids]])
-    return sql.execute(_LOCK, [uids])
+    sql.execute(_ENSURE, [list(kinds), list(kinds.values())])
+    return sql.execute(_LOCK, [list(kinds)])
 
 
 def locked(answer: sql.Answer) -> dict[UUID, Head]:

@@ -347,3 +347,16 @@ def test_commit_whose_answer_was_lost_counts(runs, applier, monkeypatch):
     assert rows() == (2, 2, 2)
     assert applier.apply(signed("loc2", run.items[2:], run.items[1].chain, after=2)) == 3
     assert Received.objects.get().seq == 5
+
+
+def test_the_cursor_moves_with_the_rows_or_not_at_all(runs, applier, monkeypatch):
+    def breaks_down(locked, new, poison):
+        raise OperationalError
+
+    monkeypatch.setattr("events.refold.refold_received", breaks_down)
+    with pytest.raises(OperationalError):
+        applier.apply(runs[0])
+    assert rows() == (0, 0, 0)
+    assert not Received.objects.exists()
+    monkeypatch.undo()
+    assert applier.apply(runs[0]) == 5

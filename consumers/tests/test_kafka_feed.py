@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import replace
@@ -283,7 +284,9 @@ def test_relay_keeps_what_was_acknowledged_and_opens_another_producer(monkeypatc
     relay.close()
     assert senders[0].is_closed
     assert Published.objects.get().seq in {2, 3}
-    assert relay.step()
+    with contextlib.suppress(Undelivered):
+        relay.step()
+    assert len(senders) == 2, "an idempotent producer is of no use after an error"
     assert Published.objects.get().seq == 5
     first = records.read_item(senders[1].sent[0])[1].seq
     assert first == Published.objects.get().seq - len(senders[1].sent) + 2

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tests.mutants.mutant import Mutant
+from tests.mutants.syncing import SYNCING
 
 FOLD, CONFLICTS = "events/tests/test_fold.py", "events/tests/test_conflicts.py"
 DRAFTING, REFOLD = "events/tests/test_drafting.py", "events/tests/test_refold.py"
 RECORDER = "tests/test_recorder_laws.py"
 PARALLEL = "events/tests/test_parallel.py"
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """``old`` stands exactly once in ``file``; with ``new`` in its place ``test`` must fail.
-
-    A test that ``needs_django`` takes longer: settings, registry, perhaps a database.
-    """
-
-    name: str
-    file: str
-    old: str
-    new: str
-    test: str
-    needs_django: bool = False
-
 
 MUTANTS = [
     Mutant(
@@ -193,4 +178,5 @@ MUTANTS = [
         "test_the_write_path_itself_refuses_to_settle_what_is_not_open",
         needs_django=True,
     ),
+    *SYNCING,
 ]
