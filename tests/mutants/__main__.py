@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.mutants.catalogue import MUTANTS, Mutant
+from tests.mutants.catalogue import MUTANTS
+from tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("accounts", "cockpit", "consumers", "customers", "events", "ops", "sins", "tests")
