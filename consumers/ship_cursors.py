@@ -34,6 +34,11 @@ _STEP_BACK = """
 UPDATE consumers_shipcursor SET number = least(number, %(number)s) WHERE stream = %(stream)s
 """
 
+_PUT_BACK = """
+UPDATE consumers_shipcursor SET number = %(number)s
+WHERE stream = %(stream)s AND number > %(number)s
+"""
+
 
 def save(stream: str, after: int, number: int) -> None:
     """Move a cursor that stands at ``after``."""
@@ -59,3 +64,8 @@ def step_back(origin: str, epoch: int, number: int) -> None:
 def rewind() -> None:
     """Let everything be shipped again; what is in Elasticsearch already stays as it is."""
     sql.execute(_REWIND)
+
+
+def put_back(origin: str, epoch: int, number: int) -> None:
+    """Let what follows a number of a stream be shipped again: one of them has become an event."""
+    sql.execute(_PUT_BACK, {"stream": f"{origin}:{epoch}", "number": number})

@@ -71,6 +71,12 @@ def note_digest(digest: Digest) -> None:
     )
 
 
+def own_heads_of(location: str) -> Mapping[str, Any] | None:
+    """Return what a peer last said of its own stream; ``None`` if it has said nothing of it."""
+    found = PeerContact.objects.filter(location=location).values_list("heads", flat=True).first()
+    return None if found is None else found.get(location)
+
+
 def own_digest() -> tuple[str, dict[str, list[int]], datetime | None]:
     """Return this location's last digest, its positions, and when it was taken."""
     found = _own().values_list("digest", "digest_heads", "last_contact_at").first()

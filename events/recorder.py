@@ -139,11 +139,7 @@ def rebuild(
     return repair.found
 
 
-def _repair(known: Mapping[UUID, Head], poison: str | None) -> Repair:
-    return comparing.compare(known) if poison is None else comparing.parked(known, poison)
-
-
-def recognise(late: Late) -> Found:
+def recognise(late: Late, poison: str | None = None) -> Found:
     """Let bytes that have a number, but were no event, be the event that this release reads.
 
     1. Keep the event, and its key.
@@ -151,7 +147,8 @@ def recognise(late: Late) -> Found:
     3. Fold all their events; make the rows equal to the result.
     4. Give the number its event; the bytes are no dead letter any more.
 
-    Raises ``POISON`` as ``rebuild`` does, and where other bytes than these were numbered.
+    ``poison`` and what is raised are as in ``rebuild``; where other bytes than these were numbered,
+    the database refuses.
     """
     with recording():
         event = late.sealed.event
@@ -159,10 +156,18 @@ def recognise(late: Late) -> Found:
         keys.store_wrapped(_travelled([late.sealed]))
         uids = heads.parked_with({event.entity_uid})  # 2
         known = heads.standing(heads.lock(dict.fromkeys(uids, "")))
-        repair = comparing.compare(known, {event.entity_uid})  # 3
+        repair = _repair(known, poison, {event.entity_uid})  # 3
         comparing.write(repair)
         cursors.name_event(late.origin, late.epoch, late.seq, event.event_id)  # 4
     return repair.found
+
+
+def _repair(
+    known: Mapping[UUID, Head], poison: str | None, suspects: Collection[UUID] = ()
+) -> Repair:
+    if poison is not None:
+        return comparing.parked(known, poison)
+    return comparing.compare(known, suspects)
 
 
 @contextmanager
