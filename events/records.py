@@ -17,6 +17,7 @@ from events.errors import UndecodableEvent
 from events.streams import Item
 
 HEAD_TYPE = "sins.head"
+DEAD_LETTER_TYPE = "sins.dead_letter"
 EPOCH, SEQ, CHAIN, CT, KEY = "sins_epoch", "sins_seq", "sins_chain", "sins_ct", "sins_key"
 
 
@@ -33,6 +34,24 @@ class Record:
 def topic_of(origin: str) -> str:
     """Return the topic of a location's stream."""
     return f"sins.events.{origin}"
+
+
+def dead_letters_of(location: str) -> str:
+    """Return the topic of a location's dead letters."""
+    return f"sins.dead-letters.{location}"
+
+
+def of_dead_letter(location: str, letter_id: int, said: Mapping[str, str | int | None]) -> Record:
+    """Return the record that tells of a dead letter: never its bytes."""
+    attributes = {
+        "specversion": "1.0",
+        "id": f"{location}:{letter_id}",
+        "source": f"/sins/{location}",
+        "type": DEAD_LETTER_TYPE,
+        "datacontenttype": "application/json",
+    }
+    headers = {f"ce_{name}": value.encode() for name, value in attributes.items()}
+    return Record(location.encode(), canonical(said), headers)
 
 
 def of_item(item: Item, epoch: int) -> Record:

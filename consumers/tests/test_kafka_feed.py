@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import threading
 import time
 from dataclasses import replace
@@ -20,10 +22,12 @@ from consumers.tests.origins import (
     three_people_of,
 )
 from events import chain, records, streams
+from events.dead_letter_relay import DeadLetterRelay
 from events.kafka import Reader, Sender, Undelivered
 from events.models import DeadLetter, Published, Received
 from events.records import of_head, of_item, topic_of
 from events.relay import Relay
+from events.stamp import to_micros
 from ops import broker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.feature("S03")]
@@ -316,3 +320,59 @@ def test_sending_ends_when_told_to_stop():
     assert sender.send("nowhere", [records.Record(b"k", b"v", {})], stop) == 0
     sender.close()
     assert time.monotonic() - begin < 3
+
+
+@pytest.mark.feature("S08")
+def test_dead_letters_reach_their_topic_without_their_bytes(
+    bootstrap, topic, monkeypatch, applier, run
+):
+    name = f"{topic('loc1')}.dead"
+    monkeypatch.setattr("events.dead_letter_relay.dead_letters_of", lambda _: name)
+    raw = b"\xff no event, but Canary"
+    applier.apply(signed("loc2", [*run.items, streams.Item(0, raw, b"")]))
+    relay = DeadLetterRelay("loc1", bootstrap, threading.Event())
+    assert relay.step()
+    assert not relay.step(), "each is told once"
+    relay.close()
+    reader = Reader(bootstrap, {name: 0})
+    found: list[records.Record] = []
+    end = time.monotonic() + 10
+    while not found and time.monotonic() < end:
+        found += [record for _, record in reader.read(10, 0.1)]
+    reader.close()
+    (record,) = found
+    letter = DeadLetter.objects.get()
+    assert json.loads(record.value) == {
+        "origin": "loc2", "epoch": 1, "seq": 6, "source": "stream", "reason": "not an event",
+        "size": len(raw), "sha256": hashlib.sha256(raw).hexdigest(),
+        "received_at": to_micros(letter.received_at)}  # fmt: skip
+    assert record.headers["ce_type"] == b"sins.dead_letter"
+    assert record.headers["ce_id"] == f"loc1:{letter.id}".encode()
+    assert b"Canary" not in repr(record).encode()
+
+
+@pytest.mark.feature("S08")
+def test_dead_letter_that_kafka_did_not_take_is_told_again(monkeypatch, applier, run):
+    sent: list[int] = []
+
+    class FakeSender:
+        def __init__(self, bootstrap: str) -> None: ...
+
+        def send(self, topic: str, told, stop) -> int:
+            assert topic == "sins.dead-letters.loc1"
+            sent.append(len(told))
+            return 1
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr("events.dead_letter_relay.Sender", FakeSender)
+    items = [streams.Item(0, b"no event %d" % n, b"") for n in range(3)]
+    applier.apply(signed("loc2", items))
+    relay = DeadLetterRelay("loc1", "nowhere", threading.Event())
+    for _ in range(2):
+        with pytest.raises(Undelivered):
+            relay.step()
+        relay.close()
+    assert relay.step()
+    assert not relay.step()
+    assert sent == [3, 2, 1]

@@ -1,7 +1,7 @@
 """``python -m ops.docker.kafka``: the topics of a guarded Kafka, its logins, who may write where.
 
-A location may write to its own topic and read all of them. May be repeated: what is there stays,
-and passwords become those that stand in KAFKA_USERS_FILE (``{location: password}``).
+A location may write to its own topics, and read the events of all. May be repeated: what is there
+stays, and passwords become those that stand in KAFKA_USERS_FILE (``{location: password}``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from events.records import topic_of
+from events.records import dead_letters_of, topic_of
 
 SECONDS: Final = 60
 ITERATIONS: Final = 8192
@@ -52,7 +52,8 @@ def set_up(connection: Mapping[str, str], users: Mapping[str, str]) -> None:
     """Make topics, logins and rights; ``KafkaException`` if the brokers do not."""
     admin = AdminClient(dict(connection))
     # As many copies as the brokers say.
-    topics = [NewTopic(topic_of(name), 1, -1) for name in users]
+    names = [topic(name) for name in users for topic in (topic_of, dead_letters_of)]
+    topics = [NewTopic(name, 1, -1) for name in names]
     _wait(admin.create_topics(topics, operation_timeout=SECONDS).values())
     logins: list[Any] = [
         UserScramCredentialUpsertion(
@@ -71,6 +72,7 @@ def _rights(name: str) -> Iterator[AclBinding]:
     own, every = ResourcePatternType.LITERAL, ResourcePatternType.PREFIXED
     for topic, kind, operation in (
         (topic_of(name), own, AclOperation.WRITE),
+        (dead_letters_of(name), own, AclOperation.WRITE),
         (topic_of(""), every, AclOperation.READ),
     ):
         yield AclBinding(

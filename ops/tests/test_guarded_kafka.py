@@ -22,7 +22,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from events.kafka import Reader, Sender
-from events.records import Record, topic_of
+from events.records import Record, dead_letters_of, topic_of
 from ops.docker import certificates, secrets
 from ops.docker.kafka import OWN, set_up
 from ops.kafka_server import KafkaError, java, library
@@ -193,8 +193,9 @@ def read(guarded: Guarded, topic: str, is_enough: Callable[[list[bytes]], bool])
 def test_every_topic_is_kept_three_times(guarded: Guarded) -> None:
     admin = AdminClient(guarded.administrator())
     topics = admin.list_topics(timeout=10).topics
-    for location in secrets.ADDRESSES:
-        partitions = topics[topic_of(location)].partitions
+    names = [topic(name) for name in secrets.ADDRESSES for topic in (topic_of, dead_letters_of)]
+    for name in names:
+        partitions = topics[name].partitions
         assert {number: len(said.replicas) for number, said in partitions.items()} == {0: 3}
 
 
@@ -212,6 +213,8 @@ def test_location_writes_its_own_topic_and_others_read_it(guarded: Guarded, sett
 def test_location_does_not_write_for_another(guarded: Guarded, settings: Any) -> None:
     settings.KAFKA_SECURITY = guarded.security("loc2")
     assert sent(guarded, topic_of("loc3"), "forged") == 0
+    assert sent(guarded, dead_letters_of("loc3"), "forged") == 0
+    assert sent(guarded, dead_letters_of("loc2"), "true") == 1
     settings.KAFKA_SECURITY = guarded.security("loc3")
     assert sent(guarded, topic_of("loc3"), "true") == 1
     assert read(guarded, topic_of("loc3"), bool) == [b"true"]

@@ -8,6 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from events import dead_letter_relay
+from events.dead_letter_relay import DeadLetterRelay
 from events.home import refuse_copy
 from events.loops import Loop, stop_on_signals
 from events.relay import IDLE_SECONDS, Relay
@@ -25,6 +27,10 @@ class Command(BaseCommand):
         if settings.KAFKA_BOOTSTRAP:
             relay = Relay(settings.LOCATION_ID, settings.KAFKA_BOOTSTRAP, stop)
             loop = Loop("relay", relay.step, lambda: IDLE_SECONDS, stop, numbered, relay.close)
+            threads.append(loop.thread())
+            letters = DeadLetterRelay(settings.LOCATION_ID, settings.KAFKA_BOOTSTRAP, stop)
+            idle = dead_letter_relay.IDLE_SECONDS
+            loop = Loop("dead letters", letters.step, lambda: idle, stop, recover=letters.close)
             threads.append(loop.thread())
         sequencer = Sequencer(settings.LOCATION_ID, own_key(), numbered)
         Loop("sequencer", sequencer.step, sequencer.pause, stop, recover=sequencer.close).run()
