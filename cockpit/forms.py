@@ -1,4 +1,4 @@
-"""What a provider may ask the audit log."""
+"""What a provider may ask the audit log, and of the sync page."""
 
 from __future__ import annotations
 
@@ -86,4 +86,18 @@ class AuditForm(forms.Form):
         start, end = cleaned.get("start"), cleaned.get("end")
         if start and end and start > end:
             self.add_error("end", _("The end lies before the start."))
+        return cleaned
+
+
+class RetryForm(forms.Form):
+    """What of the sync page's lists is to be tried again: one of the two."""
+
+    letter = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+    record = forms.UUIDField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse neither and both."""
+        cleaned = super().clean() or {}
+        if (cleaned.get("letter") is None) == (cleaned.get("record") is None):
+            raise ValidationError(_("Choose one."))
         return cleaned

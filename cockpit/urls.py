@@ -15,5 +15,6 @@ urlpatterns = [
     path("reports/transactions.csv", views.transactions_file, name="transactions-file"),
     path("reports/counts.csv", views.counts_file, name="counts-file"),
     path("sync/", views.sync_page, name="sync"),
+    path("sync/retry", views.retry, name="retry"),
     path("theme/", views.choose_theme, name="theme"),
 ]

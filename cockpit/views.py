@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import access
 from accounts.authors import uid_of
 from accounts.roles import AGENT, PROVIDER, require_role
-from cockpit import audit, report_files, report_page, spreadsheets
-from cockpit.forms import AuditForm
+from cockpit import audit, repairs, report_files, report_page, spreadsheets
+from cockpit.forms import AuditForm, RetryForm
 from cockpit.report_form import ReportForm
 from events import status
 
@@ -108,5 +110,25 @@ def _file(
 @require_safe
 @require_role(PROVIDER)
 def sync_page(request: HttpRequest) -> HttpResponse:
-    """Show how this location stands to each peer."""
-    return render(request, "cockpit/sync.html", {"status": status.sync_status()})
+    """Show how this location stands to each peer, and what waits for repair."""
+    return render(request, "cockpit/sync.html", _sync_context())
+
+
+@require_POST
+@require_role(PROVIDER)
+def retry(request: HttpRequest) -> HttpResponse:
+    """Look at one dead letter, or fold one parked record, again."""
+    form = RetryForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Choose a dead letter or a parked record from the list."))
+        return render(request, "cockpit/sync.html", _sync_context(), status=400)
+    if (letter := form.cleaned_data["letter"]) is not None:
+        is_settled, words = repairs.retry_letter(letter)
+    else:
+        is_settled, words = repairs.retry_record(form.cleaned_data["record"])
+    (messages.success if is_settled else messages.warning)(request, words)
+    return redirect("cockpit:sync")
+
+
+def _sync_context() -> dict[str, Any]:
+    return {"status": status.sync_status(), **repairs.waiting()}

@@ -65,6 +65,11 @@ ORDER BY entity_uid FOR UPDATE
 """
 _READ = f"SELECT {_COLUMNS} FROM events_entityhead WHERE entity_uid = ANY(%s)"
 
+_PARKED = """
+SELECT entity_uid, kind, parked_reason FROM events_entityhead
+WHERE parked_reason IS NOT NULL ORDER BY entity_uid LIMIT %s
+"""
+
 # Parked entities that have an event in a transaction of one of these.
 _PARKED_WITH = """
 SELECT DISTINCT mate.entity_uid
@@ -139,6 +144,11 @@ def parked_with(uids: Iterable[UUID]) -> set[UUID]:
         found |= new
         new = {uid for (uid,) in sql.execute(_PARKED_WITH, [list(new)]).rows()} - found
     return found
+
+
+def parked(most: int) -> sql.Rows:
+    """Return ``(entity_uid, kind, reason)`` of parked entities."""
+    return sql.execute(_PARKED, [most]).rows()
 
 
 def _head(row: tuple[Any, ...]) -> Head:

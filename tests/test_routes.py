@@ -21,7 +21,7 @@ SIGNED = {"consumers:events", "consumers:heads", "consumers:digest", "consumers:
 POST_ONLY = {"auth-token", "account_logout", "cockpit:theme"}
 PROVIDERS = {
     "api-audit", "api-customer-restore", "cockpit:audit", "cockpit:sync", "cockpit:transactions",
-    "cockpit:transactions-file", "cockpit:counts-file",
+    "cockpit:transactions-file", "cockpit:counts-file", "cockpit:retry",
 }  # fmt: skip
 # What looking may leave behind: sessions, the log of refusals and searches, limits on attempts.
 LOCAL = {"django_session", "accounts_access", "sins_cache"}
