@@ -25,10 +25,11 @@ _DESCRIPTIONS = {
     400: "A field, parameter or header is not as expected; `errors` names each.",
     401: "No token, or one that is not valid.",
     403: "The member's roles do not allow this.",
-    404: "There is no such record (`urn:sins:problem:not-found`), or it is closed"
+    404: "There is no such record or conflict (`urn:sins:problem:not-found`), or it is closed"
     " (`urn:sins:problem:closed`): a closed record is shown to providers only.",
     405: "This address does not answer that method.",
-    409: "The uid stands for other data, or the record is closed or cannot be written now.",
+    409: "The uid stands for other data, the record is closed or cannot be written now, or the"
+    " conflict is settled already.",
     412: "The record has changed since it was read; `errors` shows yours and the current value.",
     413: "The body is larger than this location takes.",
     415: "The body has to be JSON.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from customers.api_conflicts import ConflictsView, ConflictView, ResolveView
 from customers.api_customers import CustomerRestoreView, CustomersView, CustomerView
 from customers.api_entities import EntitiesView, EntityView
 from customers.api_time import AsOfView, DiffView, HistoryView
@@ -20,5 +21,8 @@ urlpatterns = [
     path("entities/<str:entity_uid>", EntityView.as_view(), name="api-entity"),
     path("entities/<str:entity_uid>/history", HistoryView.as_view(), name="api-history"),
     path("entities-asof", AsOfView.as_view(), name="api-as-of"),
+    path("conflicts", ConflictsView.as_view(), name="api-conflicts"),
+    path("conflicts/resolve", ResolveView.as_view(), name="api-conflicts-resolve"),
+    path("conflicts/<str:item_id>", ConflictView.as_view(), name="api-conflict"),
     path("diff", DiffView.as_view(), name="api-diff"),
 ]

@@ -7,9 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from customers.differences import Change
-from customers.kinds import DETAIL_TYPES
+from customers.kinds import DETAIL_TYPES, display_name
 from customers.queries import Customer, DetailVersion, HistoryLine
+from customers.resolving import choice_of
 from customers.search import FieldScore, Hit
+from events.envelope import Event, Fields
+from events.items import Item, Side
+from events.stamp import to_datetime
 
 
 def flat(customer: Customer) -> dict[str, Any]:
@@ -74,6 +78,56 @@ def hit(found: Hit) -> dict[str, Any]:
 def change(one: Change) -> dict[str, Any]:
     """Return what differs in one field between two moments."""
     return {"detail_code": one.detail_code, "before": one.before, "after": one.after}
+
+
+def conflict(item: Item) -> dict[str, Any]:
+    """Return an item of the inbox: both sides, which one stands, and how it was settled."""
+    outline, first = item.outline, item.sides[0]
+    state = item.head.memo.state
+    return {
+        "item_id": outline.item_id,
+        "entity_uid": str(outline.entity_uid),
+        "display_name": display_name(state),
+        "state": outline.state,
+        "is_closing": item.group is None,
+        "is_parked": item.head.parked_reason is not None,
+        "group": first.group,
+        "current": plain(state.get(first.group)),
+        "sides": [_side(side) for side in item.sides],
+        "resolution": _resolution(item),
+    }
+
+
+def plain(fields: Fields | None) -> Any:
+    """Return the value of a group with one field, else all of them; None for none."""
+    if fields is None:
+        return None
+    return fields.get("value") if fields.keys() <= {"value"} else dict(fields)
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {
+        "group": side.group,
+        "value": plain(side.fields),
+        "is_readable": side.fields is not None,
+        "is_kept": side.is_kept,
+        **_said(side.event),
+    }
+
+
+def _resolution(item: Item) -> dict[str, Any] | None:
+    if item.resolution is None:
+        return None
+    return {"choice": choice_of(item), **_said(item.resolution)}
+
+
+def _said(event: Event) -> dict[str, Any]:
+    return {
+        "event_id": str(event.event_id),
+        "at": moment(to_datetime(event.ts)),
+        "origin": event.origin,
+        "actor": _uid(event.actor),
+    }
 
 
 def moment(instant: datetime | None) -> str | None:

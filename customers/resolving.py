@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from customers import details
-from customers.commands import Basis
+from customers.commands import NO_BASIS, Basis
 from customers.kinds import DETAIL_TYPES, ENTITY
 from events import items
 from events.drafting import Author, Draft, refuse_stale
@@ -20,6 +20,7 @@ from events.envelope import Fields
 from events.errors import (
     InvalidValue,
     MissingKey,
+    NotAlone,
     NotOpen,
     Parked,
     Settled,
@@ -35,10 +36,6 @@ from events.recorder import MAX_EVENTS, record
 KEEP, SWAP, ENTER = CHOICES = ("keep", "swap", "enter")
 
 _OPENED: Mapping[str, Fields] = {DELETED: {"value": False}, MERGED_INTO: {"value": None}}
-
-
-class NotAlone(SinsError):
-    """Another conflict of this record was refused, so nothing of the record was stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,8 @@ def settle(
             by_record.setdefault(item.outline.entity_uid, []).append((choice, item))
     for uid, wanted in by_record.items():
         read = Basis(known=wanted[0][1].head.memo.stamps)
-        errors |= _settle_record(wanted, author, (bases or {}).get(uid, read))
+        basis = (bases or {}).get(uid, NO_BASIS)
+        errors |= _settle_record(wanted, author, read if basis == NO_BASIS else basis)
     uids = {item_id: item.outline.entity_uid for item_id, item in found.items()}
     return [Outcome(c.item_id, uids.get(c.item_id), errors.get(c.item_id)) for c in choices]
 

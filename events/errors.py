@@ -90,6 +90,10 @@ class UnknownItem(NotOpen):
     """There is no such conflict."""
 
 
+class NotAlone(SinsError):
+    """Something else that was to be stored with this was refused, so neither was stored."""
+
+
 class UndecodableEvent(SinsError):
     """These bytes are not an event."""
 

@@ -36,7 +36,7 @@ class TestDatabases:
 
     def migrate_template(self) -> None:
         """Bring the template to the present models, as the owner."""
-        self._connect_django(self._template)
+        self.connect_django(self._template)
         call_command("migrate", verbosity=0, interactive=False)
         connections.close_all()
 
@@ -74,7 +74,7 @@ class TestDatabases:
         if self._in_use is not None:
             self.drop(self._in_use)
         self._in_use = self.copy()
-        self._connect_django(self._in_use)
+        self.connect_django(self._in_use)
 
     def remove_all(self) -> None:
         """Remove what this session made on a server that stays."""
@@ -83,7 +83,8 @@ class TestDatabases:
             self.drop(self._in_use)
         self.drop(self._template)
 
-    def _connect_django(self, urls: DatabaseUrls) -> None:
+    def connect_django(self, urls: DatabaseUrls) -> None:
+        """Point Django at a database."""
         connections.close_all()
         for alias, url in (("default", urls.application), ("owner", urls.owner)):
             parts = urlsplit(url)

@@ -108,7 +108,8 @@ def check_described(method: str, path: str, answer: Answer) -> None:
 
 
 def _operation(method: str, path: str) -> dict[str, Any] | None:
-    for template, operations in description()["paths"].items():
+    # An address without parts that stand for something goes before one with them.
+    for template, operations in sorted(description()["paths"].items(), key=lambda p: "{" in p[0]):
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template) + "/?", path):
             found: dict[str, Any] | None = operations.get(method.lower())
             return found

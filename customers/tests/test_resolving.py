@@ -13,7 +13,7 @@ import pytest
 from accounts.authors import now_us
 from customers import commands, queries
 from customers.commands import Basis
-from customers.resolving import Choice, NotAlone, Outcome, choice_of, settle
+from customers.resolving import Choice, Outcome, choice_of, settle
 from customers.tests.apart import (
     closed_beside_edits,
     delete_elsewhere,
@@ -27,7 +27,7 @@ from customers.tests.apart import (
 from customers.tests.browsing import change, close, enter
 from events import items
 from events.drafting import Author
-from events.errors import InvalidValue, Settled, Stale, TooLarge, UnknownItem
+from events.errors import InvalidValue, NotAlone, Settled, Stale, TooLarge, UnknownItem
 from events.heads import Head
 from events.models import Event
 from tests.replaying import assert_replay_is_live
