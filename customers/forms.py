@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any
 
@@ -134,16 +134,11 @@ class CustomerForm(ReasonForm):
         self.seen = {code: _as_typed(value) for code, value in (seen or {}).items()}
         super().__init__(*args, **kwargs)
         for code, label in DETAIL_LABELS.items():
-            self.fields[code] = _detail_field(code, label)
+            self.fields[code] = detail_field(code, label)
         owner = str(
             (self.data.get("owner") if self.is_bound else None) or self.seen.get("owner") or ""
         )
-        self.fields["owner"] = forms.ChoiceField(
-            required=False,
-            label=DETAIL_LABELS["owner"],
-            choices=_owners(owner),
-            widget=forms.Select(attrs={"class": "select"}),
-        )
+        self.fields["owner"] = choice_field(DETAIL_LABELS["owner"], with_owner(owners(), owner))
         self.order_fields(self.field_order)
         self.initial = {**self.seen, **(self.initial or {})}
         if self.is_bound:
@@ -199,7 +194,8 @@ class CustomerForm(ReasonForm):
         return to_micros(instant) if instant else None
 
 
-def _detail_field(code: str, label: Any) -> forms.CharField:
+def detail_field(code: str, label: Any) -> forms.CharField:
+    """Return the field in which a detail is typed; what may stand in it the command says."""
     length = details.MAX_LENGTH.get(code, details.DEFAULT_MAX_LENGTH)
     field = forms.CharField(required=False, max_length=length, label=label)
     kind = {"dob": "date", "phone": "tel", "email": "email"}.get(code, "text")
@@ -213,10 +209,20 @@ def _detail_field(code: str, label: Any) -> forms.CharField:
     return field
 
 
-def _owners(current: str) -> list[tuple[str, Any]]:
+def choice_field(label: Any, choices: Sequence[tuple[str, Any]]) -> forms.ChoiceField:
+    """Return a field in which one of a few is chosen."""
+    widget = forms.Select(attrs={"class": "select"})
+    return forms.ChoiceField(required=False, label=label, choices=choices, widget=widget)
+
+
+def owners() -> list[tuple[str, Any]]:
+    """Return who may own a customer: nobody, or a member of this location."""
     members = Member.objects.filter(is_active=True).order_by("username")
-    choices: list[tuple[str, Any]] = [("", _("Nobody"))]
-    choices += [(str(member.uid), member.get_full_name()) for member in members]
-    if current and all(current != uid for uid, _name in choices):
-        choices.append((current, _("A member of another location")))
-    return choices
+    return [("", _("Nobody")), *((str(member.uid), member.get_full_name()) for member in members)]
+
+
+def with_owner(choices: Sequence[tuple[str, Any]], current: str | None) -> list[tuple[str, Any]]:
+    """Return ``choices`` with the present owner, who may be of another location."""
+    if not current or any(uid == current for uid, _name in choices):
+        return list(choices)
+    return [*choices, (current, _("A member of another location"))]

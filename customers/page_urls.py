@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from customers import form_views, views
+from customers import conflict_views, form_views, views
 
 app_name = "customers"
 
@@ -15,4 +15,6 @@ urlpatterns = [
     path("customers/<uuid:entity_uid>/edit", form_views.customer_edit, name="edit"),
     path("customers/<uuid:entity_uid>/delete", views.customer_delete, name="delete"),
     path("customers/<uuid:entity_uid>/restore", views.customer_restore, name="restore"),
+    path("conflicts/", conflict_views.inbox, name="conflicts"),
+    path("conflicts/resolve", conflict_views.resolve, name="resolve"),
 ]

@@ -13,8 +13,9 @@ from django.db.models import Q, QuerySet
 
 from customers.kinds import ENTITY
 from customers.models import Entity, EntityDetail
-from events import heads, log, sql
+from events import conflicts, heads, log, sql
 from events.envelope import Event as LoggedEvent
+from events.envelope import from_raw
 from events.errors import Unknown
 from events.fold import Version, fold
 from events.heads import Head, etag
@@ -196,6 +197,18 @@ def history(entity_uid: UUID) -> list[HistoryLine]:
         for row, code, value in rows
     ]
     return sorted(lines, key=lambda line: (line.valid_from, line.detail_code or ""))
+
+
+def parallel(entity_uid: UUID) -> dict[UUID, list[str]]:
+    """Return, by event, the locations of earlier changes that its author had not heard of.
+
+    What an author knew stands in the clear part of the event: nothing has to be opened.
+    """
+    events = [from_raw(raw) for raw, *_ in log.stored([entity_uid])[entity_uid]]
+    return {
+        event_id: sorted({event.origin for event in others})
+        for event_id, others in conflicts.parallel(events).items()
+    }
 
 
 def narrow(row: Entity) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
@@ -51,6 +51,7 @@ class Moment:
     what: str = CHANGED
     reason: str | None = None
     changes: list[FieldChange] = field(default_factory=list)
+    parallel_to: Sequence[str] = ()  # where changes were made before it that its author missed
 
 
 Found = dict[tuple[datetime, UUID | None], Moment]
@@ -109,6 +110,13 @@ def explain(found: Iterable[Moment], lines: Iterable[Line]) -> None:
                     break
         if moment.event_id is not None:
             moment.reason = reasons.get(moment.event_id)
+
+
+def mark(found: Iterable[Moment], places: Mapping[UUID, Sequence[str]]) -> None:
+    """Say of each moment beside what it was made; ``places`` are locations by event."""
+    for moment in found:
+        if moment.event_id is not None:
+            moment.parallel_to = places.get(moment.event_id, ())
 
 
 def _add_values(found: Found, code: str, versions: Sequence[HistoryLine]) -> None:

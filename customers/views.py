@@ -22,6 +22,7 @@ from accounts.authors import author_of, uid_of
 from accounts.roles import AGENT, PROVIDER, require_role
 from customers import commands, queries, rows, sealed, timeline
 from customers.commands import Basis
+from customers.conflict_rows import open_count
 from customers.forms import MomentsForm, ReasonForm, SearchForm, sentence
 from customers.queries import Customer
 from customers.responses import get_or_404, render_part
@@ -109,6 +110,7 @@ def customer_record(request: HttpRequest, entity_uid: UUID) -> HttpResponse:
     if as_of or known_at:
         shown = queries.customer_as_of(entity_uid, as_of, known_at)
     moments = timeline.moments(queries.history(entity_uid))
+    timeline.mark(moments, queries.parallel(entity_uid))
     timeline.explain(moments, audit.page(Filter(entity_uid=entity_uid), HISTORY_LIMIT)[0])
     context = {
         "customer": customer,
@@ -119,6 +121,7 @@ def customer_record(request: HttpRequest, entity_uid: UUID) -> HttpResponse:
         "as_of": as_of,
         "known_at": known_at,
         "is_past": bool(as_of or known_at),
+        "open_conflicts": open_count(entity_uid),
         "is_provider": _is_provider(request),
     }
     return render(request, "customers/record.html", context, status=200 if is_valid else 400)

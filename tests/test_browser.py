@@ -334,11 +334,11 @@ SHOTS = [
 ]
 LOOKED_AT = {
     "account_login", "account_logout", "home", "list", "new", "record", "edit", "delete", "audit",
-    "transactions", "sync",
+    "conflicts", "transactions", "sync",
 }  # fmt: skip
 NO_PAGES = {
-    "restore", "theme", "transactions-file", "counts-file", "healthz", "readyz", "auth-token",
-    "api-schema",
+    "restore", "resolve", "theme", "transactions-file", "counts-file", "healthz", "readyz",
+    "auth-token", "api-schema",
 }  # fmt: skip
 
 

@@ -9,8 +9,9 @@ from django.db import connection
 from django.test import Client
 
 from accounts.models import Member
+from customers.tests.apart import disputed, id_of
 from customers.tests.browsing import close, enter
-from tests.routes import routes
+from tests import routes as known_routes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.feature("A02")]
 
@@ -20,8 +21,8 @@ SIGNED = {"consumers:events", "consumers:heads", "consumers:digest", "consumers:
 # A POST alone: a token for a password, signing out, and a cookie for light or dark.
 POST_ONLY = {"auth-token", "account_logout", "cockpit:theme"}
 PROVIDERS = {
-    "api-audit", "api-customer-restore", "cockpit:audit", "cockpit:sync", "cockpit:transactions",
-    "cockpit:transactions-file", "cockpit:counts-file", "cockpit:retry",
+    "api-audit", "api-conflicts-resolve", "api-customer-restore", "cockpit:audit", "cockpit:sync",
+    "cockpit:transactions", "cockpit:transactions-file", "cockpit:counts-file", "cockpit:retry",
 }  # fmt: skip
 # What looking may leave behind: sessions, the log of refusals and searches, limits on attempts.
 LOCAL = {"django_session", "accounts_access", "sins_cache"}
@@ -36,9 +37,13 @@ QUERIES = {
 
 @pytest.fixture
 def uid() -> UUID:
-    """A customer to look at; another one is closed."""
+    """A customer to look at, with a conflict; another one is closed."""
     close(enter(surname="Gone"))
-    return enter(surname="Rayleigh", name="Ann")
+    return disputed(name="Ann")
+
+
+def routes(uid: UUID) -> dict[str, str]:
+    return known_routes.routes(uid, id_of(uid))
 
 
 def signed_in(role: str) -> Client:
@@ -91,6 +96,11 @@ def test_a_customer_or_agent_writes_nothing_that_is_a_providers(uid: UUID, role:
     may_restore = role in {"provider", "admin"}
     answer = client.post(f"/api/v1/customers/{uid}/restore", {}, "application/json")
     assert answer.status_code == (200 if may_restore else 403)
+    choices = {"items": [{"item_id": id_of(uid), "choice": "keep"}]}
+    answer = client.post("/api/v1/conflicts/resolve", choices, "application/json")
+    assert answer.status_code == (200 if may_restore else 403)
+    answer = client.post("/conflicts/resolve", {"choice": "keep"})
+    assert answer.status_code == (422 if may_restore else 403)
     may_write = role != "customer"
     body = {"surname": "Rey"}
     answer = client.patch(f"/api/v1/customers/{uid}", body, "application/json")

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django import template
 from django.conf import settings
+from django.http import HttpRequest
 from django.template.context import RequestContext
 from django.templatetags.static import static
 from django.urls import reverse
@@ -24,6 +25,7 @@ from django.utils.translation import ngettext
 from accounts.models import Member
 from accounts.roles import AGENT, PROVIDER
 from cockpit import sync
+from customers.conflict_rows import open_count
 from customers.labels import HAPPENED, TYPE_LABELS, Text
 
 register = template.Library()
@@ -31,11 +33,15 @@ register = template.Library()
 LOCATION_COLOURS = 6
 NOTHING = "–"
 THEMES = ("auto", "light", "dark")
+INBOX = "customers:conflicts"
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link of the main navigation; ``about`` says in the help what the page is for."""
+    """A link of the main navigation; ``about`` says in the help what the page is for.
+
+    ``count`` is how much waits there for somebody.
+    """
 
     name: str
     text: str
@@ -43,6 +49,7 @@ class Link:
     about: str
     href: str
     is_here: bool
+    count: int = 0
 
 
 @register.simple_tag
@@ -209,7 +216,10 @@ def header_links(context: RequestContext) -> list[Link]:
     user = getattr(request, "user", None)
     if request is None or not isinstance(user, Member) or not user.has_role(AGENT, PROVIDER):
         return []
-    pages = [("customers:list", _("Customers"), "person", _("Find, enter and change customers"))]
+    pages = [
+        ("customers:list", _("Customers"), "person", _("Find, enter and change customers")),
+        (INBOX, _("Conflicts"), "fork", _("Decide what was changed at two places at once")),
+    ]
     if user.has_role(PROVIDER):
         pages += [
             ("cockpit:audit", _("Audit"), "book", _("Who changed which value, line by line")),
@@ -221,10 +231,28 @@ def header_links(context: RequestContext) -> list[Link]:
             ),
             ("cockpit:sync", _("Sync"), "links", _("How the locations stand to each other")),
         ]
+    counts = {INBOX: _open_conflicts(request)}
     return [
-        Link(name, text, icon, about, href := reverse(name), request.path.startswith(href))
+        Link(
+            name,
+            text,
+            icon,
+            about,
+            href := reverse(name),
+            request.path.startswith(href),
+            counts.get(name, 0),
+        )
         for name, text, icon, about in pages
     ]
+
+
+def _open_conflicts(request: HttpRequest) -> int:
+    """Return how many conflicts wait for somebody, asked for once a page."""
+    count: int | None = getattr(request, "open_conflicts", None)
+    if count is None:
+        count = open_count()
+        request.open_conflicts = count  # type: ignore[attr-defined]
+    return count
 
 
 @register.inclusion_tag("cockpit/_sync_state.html", takes_context=True)

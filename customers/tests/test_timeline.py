@@ -76,6 +76,14 @@ def test_a_value_may_go_and_come_back() -> None:
     ]
 
 
+@pytest.mark.feature("S05")
+def test_a_moment_is_marked_by_the_event_that_made_it() -> None:
+    lines = [_line(None, "Ray", 0, None, 1), _line("phone", "1", 1, None, 2)]
+    newest, oldest = found = timeline.moments(lines)
+    timeline.mark(found, {UUID(int=2): ["loc2", "loc3"]})
+    assert (newest.parallel_to, oldest.parallel_to) == (["loc2", "loc3"], ())
+
+
 def test_nothing_happened_to_nothing() -> None:
     assert timeline.moments([]) == []
 

@@ -153,6 +153,10 @@ def signed_in() -> list[Shot]:
         Shot("customer-record-before", _open("RECORD/?as_of=1999-12-31")),
         Shot("customer-record-error", _open("RECORD/?as_of=yesterday")),
         Shot("customer-delete", _open("RECORD/delete")),
+        Shot("conflicts", _open("/conflicts/")),
+        Shot("conflicts-settled", _open("/conflicts/?state=settled")),
+        Shot("conflicts-empty", _open("/conflicts/?page=99999")),
+        Shot("conflicts-error", _open("/conflicts/?state=burnt")),
         Shot("audit", _open("/audit/")),
         Shot("audit-empty", _open("/audit/?end=1999-12-31")),
         Shot("audit-error", _open("/audit/?start=2026-02-01&end=2026-01-01")),
@@ -171,6 +175,7 @@ def of_nobody_entered() -> list[Shot]:
     return [
         Shot("empty-customers", _open("/customers/")),
         Shot("empty-search", _open("/customers/?q=Kowalska")),
+        Shot("empty-conflicts", _open("/conflicts/")),
         Shot("empty-audit", _open("/audit/")),
         Shot("empty-report", _open("/reports/transactions/")),
         Shot("empty-sync", _open("/sync/")),

@@ -45,8 +45,8 @@ def test_a_new_location_and_one_in_trouble_have_pages_for_everyone(
         camera.sign_in("provider")
         for shot, said in zip(
             [*shots.of_nobody_entered(), *shots.of_too_many()],
-            ["No customers yet", "No hits", "Nothing has been recorded yet", "No transactions",
-             "stands alone", "Too many attempts"],
+            ["No customers yet", "No hits", "Nothing to decide", "Nothing has been recorded yet",
+             "No transactions", "stands alone", "Too many attempts"],
             strict=True,
         ):  # fmt: skip
             _look(camera, shot, said)

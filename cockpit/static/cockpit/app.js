@@ -90,7 +90,13 @@
   document.addEventListener("change", (event) => {
     if (event.target.id === "single-keys") remember("keys", event.target.checked ? "on" : "off");
     if (event.target.dataset.submits !== undefined) event.target.form?.requestSubmit();
+    if (event.target.dataset.selects) {
+      const { form, checked, dataset } = event.target;
+      for (const box of form.elements) if (box.name === dataset.selects) box.checked = checked;
+    }
   });
+  /* Needs this script, so without it there is nothing to see. */
+  for (const box of document.querySelectorAll("[data-selects]")) box.closest("label").hidden = false;
 
   /* ---- keyboard ---- */
 
