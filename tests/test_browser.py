@@ -9,11 +9,11 @@ from uuid import uuid4
 
 import pytest
 from django.urls import URLResolver, get_resolver
-from playwright.sync_api import Browser, Error, Page, Route
+from playwright.sync_api import Error, Page, Route
 
 from ops.screenshots import shots
 from ops.screenshots.shots import Shot
-from ops.tests.test_demo import Demo, wait_for
+from ops.tests.test_demo import wait_for
 from tests.browsing import (
     AXE,
     THEMES,
@@ -36,20 +36,6 @@ from tests.browsing import (
 pytestmark = pytest.mark.browser
 
 ROWS = "[data-rows] a:not(.row-new)"
-
-
-@pytest.fixture(scope="module")
-def sites(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Sites]:
-    """Three locations with the demo's people, ended after the last test."""
-    demo = Demo(tmp_path_factory.mktemp("browser"))
-    try:
-        demo.start()
-        yield Sites(demo, browser)
-    finally:
-        if not demo.has_ended:
-            demo.stop()
-        for cluster in demo.clusters():
-            cluster.destroy()
 
 
 @pytest.fixture(scope="module")
