@@ -103,39 +103,54 @@ class Item:
         return None if self.outline.closing else self.sides[0].group
 
 
-# The rows of each item together, the newest later event first. Whether an event closed the record
-# stands in the clear part of its bytes.
+# What makes rows one item: its own id, or the event that closed the record. Whether one did stands
+# in the clear part of its bytes.
 _CLOSES = " OR ".join(
     "coalesce(convert_from(earlier.raw, 'UTF8')::jsonb"
     f" #> ARRAY['set', '{group}', 'value'], 'null') NOT IN ('null', 'false')"
     for group in CLOSING_GROUPS
 )
+_ABOUT = f"""
+CASE WHEN NOT c.is_closing THEN c.item_id
+     WHEN {_CLOSES} THEN c.earlier::text ELSE c.later::text END
+"""
+# An event's id begins with its time: the newest first needs no look at the events.
 _ITEMS = f"""
-SELECT min(item_id) AS item_id, entity_uid, about, max(later_ts) AS ts,
-       json_agg(json_build_array(item_id, "group", earlier, earlier_origin, earlier_ts,
-                                 later, later_origin, later_ts, resolved_by)
-                ORDER BY item_id)::text AS rows
-FROM (
-    SELECT c.*, earlier.origin AS earlier_origin, earlier.ts AS earlier_ts,
-           later.origin AS later_origin, later.ts AS later_ts,
-           CASE WHEN NOT c.is_closing THEN c.item_id
-                WHEN {_CLOSES} THEN c.earlier::text ELSE c.later::text END AS about
+SELECT c.entity_uid, {_ABOUT} AS about, min(c.item_id) AS item_id,
+       max(c.later::text COLLATE "C") AS newest
+FROM events_conflict c
+LEFT JOIN events_event earlier ON c.is_closing AND earlier.event_id = c.earlier
+WHERE {{where}} GROUP BY 1, 2 HAVING {{having}}
+"""
+
+# The items of a page, each with all its rows.
+_PAGE = f"""
+WITH page AS ({{items}} ORDER BY newest DESC, item_id LIMIT %(limit)s OFFSET %(offset)s)
+SELECT page.item_id, page.entity_uid, page.about, (
+    SELECT json_agg(json_build_array(
+               c.item_id, c."group", c.earlier, earlier.origin, earlier.ts,
+               c.later, later.origin, later.ts, c.resolved_by) ORDER BY c.item_id)::text
     FROM events_conflict c
     JOIN events_event earlier ON earlier.event_id = c.earlier
     JOIN events_event later ON later.event_id = c.later
-    WHERE {{where}}
-) AS found
-GROUP BY entity_uid, about
-HAVING {{having}}
+    WHERE c.entity_uid = page.entity_uid AND {_ABOUT} = page.about)
+FROM page ORDER BY page.newest DESC, page.item_id
 """
-_PAGE = "{items} ORDER BY ts DESC, item_id LIMIT %(limit)s OFFSET %(offset)s"
-_COUNT = "SELECT count(*) FROM ({items}) AS item"
+
+# Every page counts what is open: a plain row is an item, so only of the others events are read.
+_COUNT = """
+SELECT (SELECT count(*) FROM events_conflict c WHERE NOT c.is_closing AND {rows})
+     + (SELECT count(*) FROM ({closing}) AS item)
+"""
 
 _WHERE = {
     # All rows of an item of which one is open: so its id stays the same while it is decided.
     "open": "c.entity_uid IN (SELECT entity_uid FROM events_conflict WHERE resolved_by IS NULL)",
     "entity_uid": "c.entity_uid = %(entity_uid)s",
-    "types": "later.type = ANY(%(types)s)",
+    "kind": (
+        "EXISTS (SELECT FROM events_entityhead h"
+        " WHERE h.entity_uid = c.entity_uid AND h.kind = %(kind)s)"
+    ),
     "item_ids": (
         "c.entity_uid IN (SELECT entity_uid FROM events_conflict WHERE item_id = ANY(%(item_ids)s))"
     ),
@@ -146,22 +161,30 @@ _HAVING = {
     "item_ids": "array_agg(item_id) && %(item_ids)s::text[]",
 }
 
+_ROWS = {
+    "open": "resolved_by IS NULL",
+    "settled": "resolved_by IS NOT NULL",
+    "item_ids": "item_id = ANY(%(item_ids)s)",
+}
+
 _STANDING = "SELECT item_id, entity_uid, resolved_by FROM events_conflict WHERE item_id = ANY(%s)"
 
 
 def count(wanted: Filter) -> int:
     """Return how many items there are."""
-    statement, parameters = _statement(wanted)
-    ((number,),) = sql.execute(_COUNT.format(items=statement), parameters).rows()
+    parameters = _parameters(wanted)
+    names = _names(wanted, parameters)
+    rows = [_ROWS.get(name) or _WHERE[name] for name in names]
+    statement = _COUNT.format(rows=_all(rows), closing=_items(names, "c.is_closing"))
+    ((number,),) = sql.execute(statement, parameters).rows()
     return int(number)
 
 
 def outlines(wanted: Filter, offset: int = 0, limit: int | None = None) -> list[Outline]:
     """Return items without their values, those with the newest event first."""
-    statement, parameters = _statement(wanted)
-    answer = sql.execute(
-        _PAGE.format(items=statement), {**parameters, "limit": limit, "offset": offset}
-    )
+    parameters = _parameters(wanted)
+    statement = _PAGE.format(items=_items(_names(wanted, parameters)))
+    answer = sql.execute(statement, {**parameters, "limit": limit, "offset": offset})
     return [_outline(*row) for row in answer.rows()]
 
 
@@ -195,21 +218,30 @@ def is_closed(state: State) -> bool:
     return any(state.get(group, {}).get("value") for group in CLOSING_GROUPS)
 
 
-def _statement(wanted: Filter) -> tuple[str, dict[str, Any]]:
+def _parameters(wanted: Filter) -> dict[str, Any]:
     given = {
         "entity_uid": wanted.entity_uid,
-        "types": None if wanted.kind is None else list(wanted.kind.event_types),
+        "kind": None if wanted.kind is None else wanted.kind.name,
         "item_ids": None if wanted.item_ids is None else list(wanted.item_ids),
     }
-    parameters = {name: value for name, value in given.items() if value is not None}
-    names = [*parameters, *([wanted.state] if wanted.state else [])]
-    where = [_WHERE[name] for name in names if name in _WHERE]
-    having = [_HAVING[name] for name in names if name in _HAVING]
-    joined = (" AND ".join(conditions) or "true" for conditions in (where, having))
-    return _ITEMS.format(where=next(joined), having=next(joined)), parameters
+    return {name: value for name, value in given.items() if value is not None}
 
 
-def _outline(item_id: str, entity_uid: UUID, about: str, _ts: int, rows: str) -> Outline:
+def _names(wanted: Filter, parameters: Iterable[str]) -> list[str]:
+    """Return what the conditions of a filter are called."""
+    return [*parameters, *([wanted.state] if wanted.state else [])]
+
+
+def _items(names: Iterable[str], *more: str) -> str:
+    where = [*more, *(_WHERE[name] for name in names if name in _WHERE)]
+    return _ITEMS.format(where=_all(where), having=_all(_HAVING[n] for n in names if n in _HAVING))
+
+
+def _all(conditions: Iterable[str]) -> str:
+    return " AND ".join(conditions) or "true"
+
+
+def _outline(item_id: str, entity_uid: UUID, about: str, rows: str) -> Outline:
     found = tuple(_row(*row) for row in json.loads(rows))
     return Outline(item_id, entity_uid, None if about == item_id else UUID(about), found)
 

@@ -238,6 +238,16 @@ class Conflict(models.Model):
     is_closing = models.BooleanField()
     resolved_by = models.UUIDField(null=True)
 
+    class Meta:
+        indexes = [
+            # The inbox, and the count of what is open that every page shows: settled ones stay.
+            models.Index(
+                fields=["entity_uid", "is_closing"],
+                condition=Q(resolved_by__isnull=True),
+                name="events_conflict_open",
+            )
+        ]
+
 
 class DeadLetter(models.Model):
     """Bytes that were not received as an event, with the reason; they block nothing else."""
