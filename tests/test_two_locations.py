@@ -150,6 +150,54 @@ def test_parallel_edits_while_cut_become_one_history(locations, seconds):
     assert digests[0] == digests[1]
 
 
+def conflicts(locations: Locations, name: str, uid: str, state: str = "open") -> list[Any]:
+    with locations[name].api() as api:
+        answer = api.get("/conflicts", params={"entity_uid": uid, "state": state})
+        return answer.json()["results"]
+
+
+def settle(locations: Locations, name: str, item_id: str, /, **choice: str) -> None:
+    with locations[name].api("provider") as api:
+        answer = api.post("/conflicts/resolve", json={"items": [{"item_id": item_id, **choice}]})
+        assert answer.status_code == 200, answer.text
+
+
+def change_both_while_cut(locations: Locations, uid: str, one: str, two: str) -> None:
+    locations.cut("loc2")
+    change(locations, "loc1", uid, phone=one)
+    change(locations, "loc2", uid, phone=two)
+    locations.heal("loc2")
+    locations.wait_until_equal()
+
+
+@pytest.mark.feature("S05")
+def test_two_people_settle_one_conflict_while_cut(locations, seconds):
+    uid = create(locations, "loc1", surname="Disputed", phone="0")
+    wait_until(lambda: shown(locations, "loc2", uid) is not None, seconds, "readable")
+    change_both_while_cut(locations, uid, "11", "22")
+    (item,) = conflicts(locations, "loc1", uid)
+    assert conflicts(locations, "loc2", uid) == [item]
+    assert {side["value"]: side["origin"] for side in item["sides"]} == {"11": "loc1", "22": "loc2"}
+    locations.cut("loc2")
+    settle(locations, "loc1", item["item_id"], choice="swap")
+    settle(locations, "loc2", item["item_id"], choice="enter", value="33")
+    locations.heal("loc2")
+    locations.wait_until_equal()
+    (new,) = conflicts(locations, "loc1", uid)
+    assert conflicts(locations, "loc2", uid) == [new]
+    assert {side["value"] for side in new["sides"]} == {"11", "33"}
+    settle(locations, "loc2", new["item_id"], choice="keep")
+    locations.wait_until_equal()
+    for name in locations.all:
+        assert conflicts(locations, name, uid) == []
+    one, two = (conflicts(locations, name, uid, "settled") for name in locations.all)
+    assert {found["item_id"] for found in one} == {item["item_id"], new["item_id"]}
+    assert one == two
+    assert shown(locations, "loc1", uid) == shown(locations, "loc2", uid)
+    digests = locations.digests()
+    assert digests[0] == digests[1]
+
+
 @pytest.mark.feature("S06")
 def test_status_comes_to_equal(locations, seconds):
     create(locations, "loc1", surname="Counted")
