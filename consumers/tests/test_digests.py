@@ -63,6 +63,12 @@ class Lines(list[tuple[str, dict[str, Any]]]):
     info = warning = error = note
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """However slow the machine is, loc2 has spoken a moment ago."""
+    monkeypatch.setattr("events.status.SILENCE_SECONDS", 600.0)
+
+
 @pytest.fixture
 def lines(monkeypatch) -> Lines:
     lines = Lines()
