@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("events", "0002_recovery"),
+        ("events", "0005_operator"),
     ]
 
     operations = [
