@@ -1,0 +1,1 @@
+"""Breaks what can break, and checks what has to hold afterwards."""

@@ -1,0 +1,239 @@
+"""What has to hold when everything is mended and nobody writes; a name begins each sentence."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+from events import chain, heads, log
+from events.digest import compared_tables
+from events.envelope import Event
+from events.fold import Memo, live
+from events.genesis import ORIGIN
+from events.heads import Head
+from events.models import EntityHead
+from events.status import EQUAL, sync_status
+from events.tests.histories import DETAIL
+from events.tests.histories import History as Known
+from events.tests.test_conflicts import unseen_closings, unseen_losses
+from ops.chaos.simulation.counts import CLOSING_CONFLICT
+from ops.chaos.simulation.history import ACKNOWLEDGED, REFUSED, BrokenPromise, Write
+from ops.chaos.simulation.location import OBSERVER, Location
+from ops.chaos.simulation.world import World
+from tests import oracle
+from tests.replaying import assert_replay_is_live
+
+Rows = list[tuple[Any, ...]]
+
+# Beside the compared tables: what is the same everywhere, too, without what is local to each.
+_SAME = {
+    "events_event": "SELECT (to_jsonb(t) - 'recorded_at')::text FROM events_event t ORDER BY 1",
+    "events_eventsecret": "SELECT t::text FROM events_eventsecret t ORDER BY 1",
+    "events_subjectkey": "SELECT t::text FROM events_subjectkey t ORDER BY 1",
+    "events_eventnumber": "SELECT t::text FROM events_eventnumber t ORDER BY 1",
+    "customers_searchkey": "SELECT (to_jsonb(t) - 'id')::text FROM customers_searchkey t"
+    " ORDER BY 1",
+}
+_NUMBERS = """
+SELECT n.origin, n.epoch, n.seq, n.chain, n.event_id, e.raw FROM events_eventnumber n
+LEFT JOIN events_event e USING (event_id) ORDER BY 1, 2, 3
+"""
+_VERSIONS = """
+SELECT 'entity', '', entity_uid, valid_from, valid_to, event_id,
+       jsonb_build_object('entity_type', entity_type, 'display_name', display_name,
+                          'merged_into', merged_into)::text FROM customers_entity
+UNION ALL
+SELECT 'detail', detail_code, entity_uid, valid_from, valid_to, event_id,
+       jsonb_build_object('value', value)::text FROM customers_entitydetail
+"""
+_VOIDED = "SELECT item_id, entity_uid FROM events_conflict WHERE is_closing"
+
+
+def check(world: World) -> None:
+    """Check everything; ``BrokenPromise`` names the first invariant that does not hold."""
+    first, *others = world.locations.values()
+    found = dump(first)
+    for other in others:
+        same(found, dump(other), f"{first.name} and {other.name}")
+    numbers(first)
+    events = opened(first, world)
+    writes(world, [event for of_one in events.values() for event in of_one])
+    rows(first, events)
+    losers(world, first, events)
+    standing(world)
+    world.counts[CLOSING_CONFLICT] += len(first.rows(_VOIDED))
+
+
+def dump(at: Location) -> dict[str, Rows]:
+    """Return the rows that are the same everywhere, as text."""
+    found = {
+        table: at.rows(f"SELECT t::text FROM {table} t ORDER BY 1") for table in compared_tables()
+    }
+    with at.on(OBSERVER):
+        uids = EntityHead.objects.order_by("entity_uid").values_list("entity_uid", flat=True)
+        known = [_plain(head) for head in heads.read(list(uids)).values()]
+    found["events_entityhead"] = sorted(known)
+    return found | {table: at.rows(query) for table, query in _SAME.items()}
+
+
+def _plain(head: Head) -> tuple[str]:
+    """Return all that a head holds, in an order of its own, not that of its dictionaries."""
+    memo = head.memo
+    parts = [sorted(memo.stamps.items()), sorted(memo.open.items()), sorted(memo.state.items())]
+    return (repr([head.entity_uid, replace(head, memo=Memo()), memo.first_ts, memo.last_ts, parts]),)
+
+
+def same(one: Mapping[str, Rows], other: Mapping[str, Rows], where: str, name: str = "I1") -> None:
+    """I1: equal at all locations, byte for byte. I11: a restart changes no byte."""
+    for table, rows_of_one in one.items():
+        if rows_of_one != other[table]:
+            only = len(set(rows_of_one) ^ set(other[table]))
+            raise BrokenPromise(f"{name}: {table} differs between {where} in {only} rows")
+
+
+def numbers(at: Location) -> None:
+    """I6: numbers without gaps, chain values that follow from the bytes, one number an event."""
+    streams: dict[tuple[str, int], list[tuple[int, bytes, UUID | None, bytes | None]]]
+    streams = defaultdict(list)
+    for origin, epoch, seq, value, event_id, raw in at.rows(_NUMBERS):
+        streams[origin, epoch].append((seq, bytes(value), event_id, raw and bytes(raw)))
+    seen: Counter[UUID | None] = Counter()
+    for (origin, epoch), lines in streams.items():
+        before = chain.start(origin, epoch)
+        for n, (seq, value, event_id, raw) in enumerate(lines, start=1):
+            if seq != n or raw is None or chain.step(before, raw) != value:
+                raise BrokenPromise(f"I6: {origin} {epoch} {seq} does not follow")
+            before = value
+            seen[event_id] += 1
+    twice = [event_id for event_id, count in seen.items() if count > 1]
+    ((events,),) = at.rows("SELECT count(*) FROM events_event WHERE origin <> %s", ORIGIN)
+    if twice or events != len(seen):
+        raise BrokenPromise(f"I6: {events} events, {len(seen)} have a number, {len(twice)} two")
+
+
+def opened(at: Location, world: World) -> dict[UUID, list[Event]]:
+    """Return all events of customers, by entity."""
+    with at.on(OBSERVER):
+        return log.load(world.uids)
+
+
+def writes(world: World, events: list[Event]) -> None:
+    """I2, I3, I7: an event for each acknowledged write, none that nobody asked for, whole ones."""
+    by_request: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        by_request[event.request_id].append(event)
+    for write in world.history.writes:
+        _check_write(write, by_request.pop(write.request_id, []))
+    if by_request:
+        raise BrokenPromise(f"I3: nobody asked for {sorted(by_request)}")
+
+
+def _check_write(write: Write, made: list[Event]) -> None:
+    name = f"{write.request_id} at {write.location}"
+    uids = {event.entity_uid for event in made}
+    if write.outcome == REFUSED and made:
+        raise BrokenPromise(f"I3: {name} was refused, and it is there")
+    if write.outcome == ACKNOWLEDGED and uids != write.made and not (write.is_lost and not made):
+        raise BrokenPromise(f"I2: {name} was acknowledged: {len(write.made)}, but {len(made)}")
+    if len(uids) < len(made) or any(event.tx_size != len(made) for event in made):
+        raise BrokenPromise(f"I7: {name} is not whole: {len(made)}")
+    if len({event.tx for event in made}) > 1:
+        raise BrokenPromise(f"I2: {name} is there twice")
+    for event in made:
+        wanted = write.wanted[event.entity_uid]
+        is_right = (
+            event.origin == write.location
+            and all(wanted.get(group) == fields for group, fields in event.set.items())
+            and (event.voids, event.resolves) == (write.voids, write.resolves)
+            and event.effective == write.effective
+        )
+        if not is_right:
+            raise BrokenPromise(f"I3: {name} is there, but as something else")
+
+
+def rows(at: Location, events: Mapping[UUID, list[Event]]) -> None:
+    """I4, I5, I8: rows and conflicts are what the oracle makes of the events."""
+    found: dict[UUID, set[oracle.VersionRow]] = defaultdict(set)
+    for table, code, uid, begins, ends, event_id, values in at.rows(_VERSIONS):
+        plain = oracle.plain(json.loads(values))
+        version = oracle.VersionRow(table, code, micros(begins), micros(ends), plain, event_id)
+        found[uid].add(version)
+    items: dict[UUID, set[oracle.Item]] = defaultdict(set)
+    for uid, *item in at.rows(
+        'SELECT entity_uid, item_id, "group", earlier, later, is_closing, resolved_by'
+        " FROM events_conflict"
+    ):
+        items[uid].add(oracle.Item(*item))
+    with at.on(OBSERVER):
+        said = oracle.verdicts([(oracle.CUSTOMER, of_one) for of_one in events.values()])
+        try:
+            assert_replay_is_live()
+        except AssertionError as exc:
+            raise BrokenPromise("I5: rows are not what a fold from scratch makes") from exc
+    for (uid, of_one), verdict in zip(events.items(), said, strict=True):
+        if found[uid] != verdict.versions:
+            raise BrokenPromise(f"I5: versions of {uid} are not the oracle's")
+        if items[uid] != verdict.items:
+            raise BrokenPromise(f"I8: conflicts of {uid} are not the oracle's")
+        contiguous(found[uid], of_one)
+
+
+def contiguous(versions: set[oracle.VersionRow], events: list[Event]) -> None:
+    """I4: while a record is open its rows follow each other; one is current, at most."""
+    by_key: dict[tuple[str, str], list[oracle.VersionRow]] = defaultdict(list)
+    for version in sorted(versions, key=lambda version: version.valid_from):
+        by_key[version.table, version.code].append(version)
+    has_closed = any("deleted" in event.set for event in live(events))
+    for (table, _), lines in by_key.items():
+        for before, after in pairwise(lines):
+            if before.valid_to is None or before.valid_to > after.valid_from:
+                raise BrokenPromise("I4: versions overlap")
+            if table == "entity" and not has_closed and before.valid_to != after.valid_from:
+                raise BrokenPromise("I4: a gap between versions")
+
+
+def losers(world: World, at: Location, events: Mapping[UUID, list[Event]]) -> None:
+    """I8: every losing value that no later author had seen is in the inbox."""
+    requests = {write.request_id: write for write in world.history.writes}
+    for uid, of_one in events.items():
+        here = {event.event_id for event in of_one}
+        views = {
+            event.event_id: requests[event.request_id].in_view[uid] & here for event in of_one
+        }
+        known = Known(DETAIL, of_one, views)
+        found = at.rows(
+            'SELECT "group", earlier, later FROM events_conflict WHERE entity_uid = %s', uid
+        )
+        inbox = {(group, event_id) for group, *pair in found for event_id in pair}
+        for lost, group in unseen_losses(known):
+            if (group, lost.event_id) not in inbox:
+                raise BrokenPromise(f"I8: nobody saw {lost.request_id} lose its {group}")
+        for closing, edit, group in unseen_closings(known):
+            one, other = sorted((closing, edit), key=lambda event: event.stamp)
+            if (group, one.event_id, other.event_id) not in found:
+                raise BrokenPromise(f"I8: {edit.request_id} was closed away unseen")
+
+
+def standing(world: World) -> None:
+    """I10: every location says that nothing is missing, parked or stopped."""
+    for location in world.locations.values():
+        with location.on(OBSERVER):
+            status = sync_status(is_fresh=True)
+        found = {n: status[n] for n in ("lag_events", "unreplicated", "parked", "is_recovering")}
+        if any(found.values()):
+            raise BrokenPromise(f"I10: {location.name} is not done: {found}")
+
+
+def micros(instant: Any) -> Any:
+    """Return µs since 1970 of an instant, None of None."""
+    from events.stamp import to_micros
+
+    return None if instant is None else to_micros(instant)
+
+
+__all__ = ["EQUAL", "check", "dump", "same"]

@@ -1,0 +1,91 @@
+"""How often what a run is there for has happened: seen at the product's own functions and logs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+from consumers import contact, dead_letters
+from events import recovery, refold
+from events.errors import SinsError
+
+REFOLD, PARKED, EPOCH_RAISED = "re-fold", "parked", "epoch raised"
+VOID_BEFORE_TARGET, TAIL_PULLED = "void before its target", "tail pulled"
+ZOMBIE_FENCED, CLOSING_CONFLICT = "zombie fenced", "conflict on a closing group"
+SOMETIMES = (
+    REFOLD, PARKED, EPOCH_RAISED, VOID_BEFORE_TARGET, TAIL_PULLED, ZOMBIE_FENCED, CLOSING_CONFLICT,
+)  # fmt: skip
+LOGS = (
+    "consumers.apply.log", "consumers.contact.log", "consumers.dead_letters.log",
+    "consumers.peer_routes.log", "consumers.runner.log", "events.relay.log",
+    "events.sequencer.log",
+)  # fmt: skip
+_HEARD = {dead_letters.DEAD_LETTER: "dead letter", contact.PEER_LOST: "peer lost"}
+
+
+class Ear:
+    """Stands in for a log; counts some of the lines."""
+
+    def __init__(self, counts: Counter[str]) -> None:
+        self._counts = counts
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Hear a line."""
+        if event in _HEARD:
+            self._counts[_HEARD[event]] += 1
+
+    warning = error = exception = info
+
+
+@contextmanager
+def counting(counts: Counter[str]) -> Iterator[None]:
+    """Count what happens in the product while the block runs; nothing is logged meanwhile."""
+    with ExitStack() as stack:
+        for name in LOGS:
+            stack.enter_context(mock.patch(name, Ear(counts)))
+        for module, name, see in (
+            (refold, "_start_over", _always(REFOLD)),
+            (refold, "_resume", _always("fast path")),
+            (refold, "_readable", _error(PARKED)),
+            (refold, "has_open_voids", _true(VOID_BEFORE_TARGET)),
+            (recovery, "finish", _true(EPOCH_RAISED)),
+        ):
+            seen = _seen(getattr(module, name), see, counts)
+            stack.enter_context(mock.patch.object(module, name, seen))
+        yield
+
+
+See = Callable[[object, SinsError | None], str | None]
+
+
+def _seen(function: Callable[..., Any], see: See, counts: Counter[str]) -> Callable[..., Any]:
+    def called(*arguments: Any, **named: Any) -> Any:
+        error: SinsError | None = None
+        result: object = None
+        try:
+            result = function(*arguments, **named)
+        except SinsError as exc:
+            error = exc
+            raise
+        finally:
+            name = see(result, error)
+            if name is not None:
+                counts[name] += 1
+        return result
+
+    return called
+
+
+def _always(name: str) -> See:
+    return lambda result, error: name
+
+
+def _true(name: str) -> See:
+    return lambda result, error: name if result else None
+
+
+def _error(name: str) -> See:
+    return lambda result, error: name if error else None

@@ -1,0 +1,256 @@
+"""What breaks: processes, lines, Kafka, clocks, disks, and releases that do not know an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from events.records import CHAIN, SEQ, Record, topic_of
+from events.recovery import begin
+from ops.chaos.simulation import people
+from ops.chaos.simulation.clocks import SECOND
+from ops.chaos.simulation.counts import ZOMBIE_FENCED
+from ops.chaos.simulation.lines import Line
+from ops.chaos.simulation.location import CONSUMER, OBSERVER, SEQUENCER, WEB, Location
+from ops.chaos.simulation.releases import unpark
+from ops.chaos.simulation.stage import NEW
+from ops.chaos.simulation.world import World
+from ops.chaos.simulation.zombies import asleep
+
+# By how much a clock is wrong: mostly little, rarely an hour, once in a while 70 years.
+OFFSETS = (0, 0, 50_000, -50_000, SECOND, -SECOND, 60 * SECOND, -60 * SECOND, 3600 * SECOND,
+           -3600 * SECOND, 70 * 365 * 86_400 * SECOND)  # fmt: skip
+MOST_STATEMENTS = 24
+
+_LOST = """
+SELECT event_id, convert_from(raw, 'UTF8')::jsonb ->> 'request_id' FROM events_event
+WHERE origin = %s
+"""
+
+
+def crash(world: World, at: Location) -> str:
+    """Let a process die before one of its next statements, or when it has done its work."""
+    process = world.dice.choice((WEB, WEB, SEQUENCER, CONSUMER, CONSUMER))
+    seam = at.seams[process]
+
+    def strike() -> None:
+        world.counts[f"{process} crashed"] += 1
+        seam.kill()
+
+    statements = world.dice.randrange(MOST_STATEMENTS)
+    seam.set(statements, strike)
+    return f"{process} after {statements} statements"
+
+
+def interrupt(world: World, at: Location) -> str:
+    """Let another thread of the location do its work in the middle of what a process does."""
+    process = world.dice.choice((WEB, SEQUENCER, CONSUMER))
+    others: dict[str, Callable[[], str]] = {
+        "apply": lambda: at.step("apply"),
+        "sequencer": lambda: at.step("sequencer"),
+        "relay": lambda: at.step("relay"),
+        "web": lambda: people.change(world, at),
+    }
+    thread = world.dice.choice(sorted(others))
+
+    def strike() -> None:
+        if at.is_free(thread) or thread == "web":
+            world.counts["interrupted"] += 1
+            world.say(at, f"meanwhile {thread}", others[thread]())
+
+    statements = world.dice.randrange(MOST_STATEMENTS)
+    at.seams[process].set(statements, strike)
+    return f"{process} after {statements} statements by {thread}"
+
+
+def cut(world: World, at: Location) -> str:
+    """Cut a line, in one way or both, or take a location off the network."""
+    draw = world.dice.random()
+    other = world.dice.choice([name for name in world.locations if name != at.name])
+    lines = {Line(at.name, other)}
+    if draw < 0.6:
+        lines.add(Line(other, at.name))
+    if draw < 0.2:
+        lines = {line for line in world.all_lines() if at.name in line}
+        world.broker.away.add(at.name)
+    world.lines.cut |= lines
+    return " ".join(f"{line.sender}>{line.receiver}" for line in sorted(lines))
+
+
+def heal(world: World, at: Location) -> str:
+    """Mend some lines."""
+    mended = {line for line in sorted(world.lines.cut) if world.dice.random() < 0.6}
+    world.lines.cut -= mended
+    world.broker.away.discard(at.name)
+    return f"{len(mended)} lines"
+
+
+def lose(world: World, at: Location) -> str:
+    """Let some of what is sent get lost from now on, or nothing any more."""
+    world.lines.loss = world.dice.choice((0.0, 0.0, 0.1, 0.3))
+    return f"{world.lines.loss:.0%}"
+
+
+def arrive_late(world: World, at: Location) -> str:
+    """Let a question arrive that nobody waits for any more."""
+    if not world.lines.late:
+        return "nothing is late"
+    question = world.lines.late.pop(world.dice.randrange(len(world.lines.late)))
+    status, _ = world.answer(question)
+    return f"{question.line.sender}>{question.line.receiver} {status}"
+
+
+def spoil_kafka(world: World, at: Location) -> str:
+    """Wipe topics, let records expire, double them, put wrong ones in, take the broker away."""
+    if not world.has_kafka:
+        return "there is no Kafka"
+    faults = (_wipe_all, _wipe, _forget, _double, _forge, _take_away, _bring_back)
+    fault = world.dice.choice(faults)
+    return f"{fault.__name__[1:]} {fault(world, at)}"
+
+
+def _wipe_all(world: World, at: Location) -> str:
+    world.broker.topics.clear()
+    return ""
+
+
+def _wipe(world: World, at: Location) -> str:
+    world.broker.wipe(topic_of(at.name))
+    return at.name
+
+
+def _forget(world: World, at: Location) -> str:
+    topic = topic_of(at.name)
+    count = world.dice.randint(0, len(world.broker.log(topic).records))
+    world.broker.forget(topic, count)
+    return f"{count} of {at.name}"
+
+
+def _double(world: World, at: Location) -> str:
+    records = list(world.broker.log(topic_of(at.name)).records)
+    chosen = world.dice.sample(records, world.dice.randint(0, len(records)))
+    for record in chosen:
+        world.broker.append(topic_of(at.name), record)
+    return f"{len(chosen)} of {at.name}"
+
+
+def _forge(world: World, at: Location) -> str:
+    """Append a record that its origin never sent: other bytes, another number, or no event."""
+    topic = topic_of(at.name)
+    records = [record for record in world.broker.log(topic).records if SEQ in record.headers]
+    record = world.dice.choice(records) if records else Record(b"", b"{}")
+    how = world.dice.choice(("bytes", "number", "far number", "nothing"))
+    if how == "bytes":
+        record = replace(record, value=record.value.replace(b"request-", b"request_"))
+    elif how != "nothing":
+        ahead = 1 if how == "number" else 1000
+        number = int(record.headers.get(SEQ, b"0")) + ahead
+        record = replace(record, headers={**record.headers, SEQ: b"%d" % number})
+    else:
+        record = Record(b"", world.dice.randbytes(9), {CHAIN: b"?"})
+    world.broker.append(topic, record)
+    return f"{how} at {at.name}"
+
+
+def _take_away(world: World, at: Location) -> str:
+    names = world.dice.choice(([at.name], list(world.locations)))
+    world.broker.away.update(names)
+    return " ".join(names)
+
+
+def _bring_back(world: World, at: Location) -> str:
+    world.broker.away.clear()
+    return ""
+
+
+def set_clock(world: World, at: Location) -> str:
+    """Set a location's clock: a step to a wrong time, or to the right one."""
+    weights = [10] * (len(OFFSETS) - 1) + [2]
+    at.clock.offset = world.dice.choices(OFFSETS, weights)[0]
+    return f"{at.clock.offset / SECOND} s"
+
+
+def fall_asleep(world: World, at: Location) -> str:
+    """Let an applier fall asleep just before it applies."""
+    zombie = asleep(at, [other for other in world.locations.values() if other is not at])
+    if zombie is None:
+        return "it had nothing to apply"
+    world.zombies.append(zombie)
+    return f"before {len(zombie.runs)} runs"
+
+
+def wake(world: World, at: Location) -> str:
+    """Let an applier wake up that fell asleep a while ago."""
+    if not world.zombies:
+        return "nobody sleeps"
+    zombie = world.zombies.pop(world.dice.randrange(len(world.zombies)))
+    said = zombie.wake()
+    world.counts[ZOMBIE_FENCED] += said == "WrongCursor"
+    return f"at {zombie.at.name}: {said}"
+
+
+def upgrade(world: World, at: Location) -> str:
+    """Bring a location to the next release, which knows and writes a newer event version."""
+    if not world.has_upgrades or at.version == NEW:
+        return "there is no newer release"
+    at.version = NEW
+    for process in at.seams:
+        at.restart(process)
+    return f"{unpark(at)} records go on"
+
+
+def back_up(world: World, at: Location) -> str:
+    """Copy a location's database as it stands."""
+    before = world.backups.pop(at.name, None)
+    if before is not None:
+        world.databases.drop(before)
+    at.stop()
+    world.backups[at.name] = world.databases.copy(at.urls)
+    return ""
+
+
+def restore(world: World, at: Location) -> str:
+    """Lose a location's disk; bring it back from its backup, marked as ``ops.backup`` marks it."""
+    if at.name not in world.backups:
+        return back_up(world, at)
+    lost = _come_back(world, at)
+    with at.on(OBSERVER):
+        begin()
+    world.counts["restored"] += 1
+    return f"{lost} events are lost"
+
+
+def wrote_before_it_noticed(world: World, at: Location) -> str:
+    """Bring a location back from a backup unmarked: it may write before it meets a peer.
+
+    Its stream then forks. Not among the operations until the product numbers such writes anew.
+    """
+    if at.name not in world.backups:
+        return back_up(world, at)
+    world.counts["restored unnoticed"] += 1
+    return f"{_come_back(world, at)} events are lost"
+
+
+def _come_back(world: World, at: Location) -> int:
+    """Put a location's backup in the place of its database, before any process starts."""
+    lost = _note_lost(world, at)
+    at.stop()
+    world.databases.drop(at.urls)
+    at.urls = world.backups.pop(at.name)
+    world.zombies = [zombie for zombie in world.zombies if zombie.at is not at]
+    at.start()
+    return lost
+
+
+def _note_lost(world: World, at: Location) -> int:
+    """Note which of the location's events nobody else has: no one promises that they survive."""
+    here = dict(at.rows(_LOST, at.name))
+    for other in world.locations.values():
+        if other is not at:
+            for event_id, _ in other.rows(_LOST, at.name):
+                here.pop(event_id, None)
+    requests = set(here.values())
+    for write in world.history.writes:
+        write.is_lost = write.is_lost or write.request_id in requests
+    return len(here)
+

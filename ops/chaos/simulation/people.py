@@ -1,0 +1,245 @@
+"""What people at their desks do; every function says in a word what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from customers import commands, queries
+from customers.commands import Basis, When
+from customers.kinds import ENTITY
+from events import heads
+from events.drafting import Author, Draft
+from events.envelope import Fields
+from events.fold import DELETED, MERGED_INTO
+from events.heads import etag
+from events.recorder import record
+from ops.chaos.simulation.clocks import SECOND
+from ops.chaos.simulation.history import Form, Write, known
+from ops.chaos.simulation.location import Location
+from ops.chaos.simulation.stage import CHANGED
+from ops.chaos.simulation.world import World
+
+TEXTS = ("Ann", "Bob", "Çelik", "Dvořák", "Ek", "Fé", None)
+CODES = ("surname", "name", "company", "notes")
+MOST_AT_ONCE = 6
+
+_EXISTING = """
+SELECT entity_uid FROM events_entityhead
+WHERE kind = 'customers.entity' AND memo -> 'stamps' <> '[]' AND is_deleted = ANY(%s) ORDER BY 1
+"""
+_EVENTS = """
+SELECT event_id, entity_uid FROM events_event
+WHERE entity_uid = ANY(%s) ORDER BY ts DESC, event_id LIMIT 12
+"""
+_CONFLICTS = """
+SELECT item_id, entity_uid, "group", is_closing FROM events_conflict
+WHERE resolved_by IS NULL ORDER BY 1
+"""
+
+
+def create(world: World, at: Location) -> str:
+    """Enter a customer, perhaps one that was entered elsewhere already."""
+    uid, values = world.dice.choice(world.uids), _values(world, is_new=True)
+
+    def command(author: Author) -> Iterable[UUID]:
+        return [uid] if commands.create_customer(values, author, entity_uid=uid)[1] else []
+
+    wanted = {"type": {"value": "PERSON"}, **_groups(values)}
+    return _send(world, at, _write(world, at, {uid: wanted}), command)
+
+
+def change(world: World, at: Location) -> str:
+    """Change some details as the record stands, perhaps with effect in the past."""
+    uid, values = existing(world, at), _values(world)
+    if uid is None:
+        return create(world, at)
+    effective = None
+    if world.dice.random() < 0.25:
+        effective = at.clock.now() - world.dice.choice((0, 1, SECOND, 30 * SECOND, 600 * SECOND))
+    write = _write(world, at, {uid: _groups(values)}, effective=effective)
+    return _send(world, at, write, _changing(uid, values, when=When(effective)))
+
+
+def say_again(world: World, at: Location) -> str:
+    """Say what is so already: that makes no event."""
+    uid = existing(world, at)
+    if uid is None:
+        return "nobody is there"
+    with at.on("observer"):
+        found = queries.get(uid).values
+    values = {code: found[code] for code in CODES if code in found}
+    if not values:
+        return "there is nothing to say again"
+    write = _write(world, at, {uid: {}})
+    return _send(world, at, write, _changing(uid, values))
+
+
+def open_form(world: World, at: Location) -> str:
+    """Put a record on the screen, to be saved later or never."""
+    uid = existing(world, at, is_deleted=(False,))
+    if uid is None:
+        return "nobody is there"
+    with at.on("observer"):
+        stamps = heads.read([uid])[uid].memo.stamps
+    form = Form(at.name, uid, stamps, etag(stamps), known(at, uid))
+    world.history.forms.append(form)
+    return world.label(uid)
+
+
+def save_form(world: World, at: Location) -> str:
+    """Save a form that was opened a while ago."""
+    forms = [form for form in world.history.forms if form.location == at.name]
+    if not forms:
+        return open_form(world, at)
+    form = world.dice.choice(forms)
+    world.history.forms.remove(form)
+    uid = form.entity_uid
+    basis = Basis(known=form.known)
+    if world.dice.random() < 0.3:
+        basis = Basis(if_match=form.etag)
+    if world.dice.random() < 0.2:
+        write = _write(world, at, {uid: {DELETED: {"value": True}}})
+
+        def command(author: Author) -> Iterable[UUID]:
+            return [uid] if commands.delete_customer(uid, author, basis=basis) else []
+
+        return _send(world, at, write, command, form)
+    values = _values(world)
+    write = _write(world, at, {uid: _groups(values)})
+    return _send(world, at, write, _changing(uid, values, basis), form)
+
+
+def delete(world: World, at: Location) -> str:
+    """Close a record."""
+    uid = existing(world, at, is_deleted=(False,))
+    if uid is None:
+        return "nobody is there"
+
+    def command(author: Author) -> Iterable[UUID]:
+        return [uid] if commands.delete_customer(uid, author) else []
+
+    return _send(world, at, _write(world, at, {uid: {DELETED: {"value": True}}}), command)
+
+
+def undelete(world: World, at: Location) -> str:
+    """Open a closed record again."""
+    uid = existing(world, at, is_deleted=(True,))
+    if uid is None:
+        return "nobody is there"
+
+    def command(author: Author) -> Iterable[UUID]:
+        return [uid] if commands.restore_customer(uid, author) else []
+
+    return _send(world, at, _write(world, at, {uid: {DELETED: {"value": False}}}), command)
+
+
+def void(world: World, at: Location) -> str:
+    """Withdraw one of the latest events, made here or elsewhere, perhaps one that withdraws."""
+    found = at.rows(_EVENTS, world.uids)
+    if not found:
+        return "there is nothing to withdraw"
+    event_id, uid = world.dice.choice(found)
+    wanted = _groups(_values(world)) if world.dice.random() < 0.3 else {}
+    draft = Draft(uid, CHANGED, wanted, ENTITY, voids=[event_id])
+    write = _write(world, at, {uid: wanted}, voids=(event_id,))
+    return _send(world, at, write, _recording([draft]))
+
+
+def resolve(world: World, at: Location) -> str:
+    """Settle a conflict: let stand what is shown, or say what shall be."""
+    found = at.rows(_CONFLICTS)
+    if not found:
+        return "there is no conflict"
+    item, uid, group, is_closing = world.dice.choice(found)
+    wanted: dict[str, Fields] = {}
+    if is_closing and world.dice.random() < 0.5:
+        wanted = {DELETED: {"value": False}}
+    elif group in CODES and world.dice.random() < 0.5:
+        wanted = {group: {"value": world.dice.choice(TEXTS)}}
+    draft = Draft(uid, CHANGED, wanted, ENTITY, resolves=[item])
+    write = _write(world, at, {uid: wanted}, resolves=(item,))
+    return _send(world, at, write, _recording([draft]))
+
+
+def merge(world: World, at: Location) -> str:
+    """Say that two records are one: one transaction of two events."""
+    loser, survivor = existing(world, at), existing(world, at)
+    if loser is None or survivor is None or loser == survivor:
+        return "there are no two"
+    wanted = {
+        loser: {MERGED_INTO: {"value": str(survivor)}},
+        survivor: _groups(_values(world)),
+    }
+    return _send(world, at, _write(world, at, wanted), _recording(_drafts(wanted, set())))
+
+
+def change_many(world: World, at: Location) -> str:
+    """Change and enter several customers in one transaction."""
+    most = min(MOST_AT_ONCE, world.page, len(world.uids))
+    uids = world.dice.sample(world.uids, world.dice.randint(2, most))
+    there = {row[0] for row in at.rows(_EXISTING, [True, False])}
+    new = set(uids) - there
+    wanted = {uid: _groups(_values(world, is_new=uid in new)) for uid in uids}
+    for uid in new:
+        wanted[uid] = {"type": {"value": "PERSON"}, **wanted[uid]}
+    return _send(world, at, _write(world, at, wanted), _recording(_drafts(wanted, new)))
+
+
+def existing(
+    world: World, at: Location, is_deleted: Sequence[bool] = (True, False)
+) -> UUID | None:
+    """Return a customer that is known at a location."""
+    found = [row[0] for row in at.rows(_EXISTING, list(is_deleted))]
+    return world.dice.choice(found) if found else None
+
+
+def _values(world: World, *, is_new: bool = False) -> dict[str, Any]:
+    codes = world.dice.sample(CODES, world.dice.randint(1, 3))
+    return {code: world.dice.choice(TEXTS[:-1] if is_new else TEXTS) for code in codes}
+
+
+def _groups(values: Mapping[str, Any]) -> dict[str, Fields]:
+    return {code: {"value": value} for code, value in values.items()}
+
+
+def _changing(
+    uid: UUID, values: Mapping[str, Any], basis: Basis = commands.NO_BASIS,
+    when: When = commands.NOW,
+) -> Callable[[Author], Iterable[UUID]]:  # fmt: skip
+    def command(author: Author) -> Iterable[UUID]:
+        changed = commands.change_customer(uid, values, author, basis=basis, when=when)
+        return [uid] if changed else []
+
+    return command
+
+
+def _recording(drafts: Sequence[Draft]) -> Callable[[Author], Iterable[UUID]]:
+    return lambda author: [event.entity_uid for event in record(drafts, author)]
+
+
+def _drafts(wanted: Mapping[UUID, Mapping[str, Fields]], new: set[UUID]) -> list[Draft]:
+    return [
+        Draft(uid, "customers.entity_created" if uid in new else CHANGED, groups, ENTITY,
+              is_new=uid in new)
+        for uid, groups in wanted.items()
+    ]  # fmt: skip
+
+
+def _write(
+    world: World, at: Location, wanted: Mapping[UUID, Mapping[str, Fields]], **given: Any
+) -> Write:
+    return Write(world.history.request_id(), at.name, wanted, **given)
+
+
+def _send(
+    world: World,
+    at: Location,
+    write: Write,
+    command: Callable[[Author], Iterable[UUID]],
+    form: Form | None = None,
+) -> str:
+    whom = ",".join(f"{world.label(uid)}[{' '.join(g)}]" for uid, g in write.wanted.items())
+    said = world.history.send(at, write, command, form)
+    return f"{write.request_id[-6:]} {whom}: {said}"

@@ -1,0 +1,110 @@
+"""Where a process can be struck: before any of its statements, and when it has done its work.
+
+Django's cursors, the pipelines of ``events.sql`` and the sequencer's own connection all wait for
+PostgreSQL in ``psycopg.Connection.wait``. That is the one seam: the product's code has no hooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from django.db.backends.postgresql.base import DatabaseWrapper, IsolationLevel
+from psycopg.pq import TransactionStatus
+
+# What a process does of its own; rolling back is what the server does when a process is gone.
+_STATEMENTS = {"_execute_gen", "_executemany_gen_no_pipeline", "_commit_gen"}
+
+
+class Crashed(BaseException):
+    """This process is gone, as after kill -9."""
+
+
+class Seam:
+    """Counts the statements of one process, and strikes before the one it was set to."""
+
+    def __init__(self) -> None:
+        self.is_dead = False
+        self._left = 0
+        self._strike: Callable[[], None] | None = None
+
+    def set(self, statements: int, strike: Callable[[], None]) -> None:
+        """Strike before the statement that comes after ``statements`` others."""
+        self._left, self._strike = statements, strike
+
+    def kill(self) -> None:
+        """End the process: no statement of it reaches the database any more."""
+        self.is_dead = True
+        raise Crashed
+
+    def revive(self) -> None:
+        """Begin as a new process."""
+        self.is_dead = False
+        self._strike = None
+
+    def before_statement(self) -> None:
+        """Be told that a statement is about to be sent."""
+        if self.is_dead:
+            raise Crashed
+        if self._strike is not None and self._left == 0:
+            self._struck()
+        self._left -= 1
+
+    def finished(self) -> None:
+        """Be told that the work is done: what was to strike later strikes now."""
+        if self._strike is not None:
+            self._struck()
+
+    def _struck(self) -> None:
+        strike, self._strike = self._strike, None
+        if strike is not None:
+            strike()
+
+
+class SeamedConnection(psycopg.Connection[Any]):
+    """A connection whose process can be struck."""
+
+    seam: Seam | None = None
+
+    def wait(self, gen: Any, *arguments: Any, **named: Any) -> Any:
+        """Consume one of psycopg's generators; each is one exchange with the server."""
+        if self.seam is not None and gen.__name__ in _STATEMENTS:
+            self.seam.before_statement()
+        return super().wait(gen, *arguments, **named)
+
+    def commit(self) -> None:
+        """Commit; whoever is struck just before leaves nothing behind."""
+        try:
+            super().commit()
+        except Crashed:
+            self.rollback()
+            raise
+
+    def close(self) -> None:
+        """Close, after the server has let go of what this session held: nothing is left to race."""
+        self.seam = None
+        if not self.closed and self.info.transaction_status != TransactionStatus.UNKNOWN:
+            self.rollback()
+            self.execute("SELECT pg_advisory_unlock_all()")
+            self.rollback()
+        super().close()
+
+
+class SeamedDatabase(DatabaseWrapper):
+    """Django's wrapper, whose connections belong to one process of the simulation."""
+
+    seam: Seam | None = None
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Return a new connection that tells the process's seam of each statement."""
+        self.isolation_level = IsolationLevel.READ_COMMITTED
+        connection = SeamedConnection.connect(**conn_params)
+        connection.seam = self.seam
+        return connection
+
+    def copy(self, alias: str | None = None) -> SeamedDatabase:
+        """Return a wrapper of the same process: the sequencer's own connection is made with it."""
+        copied: SeamedDatabase = super().copy(alias)
+        copied.seam = self.seam
+        return copied
