@@ -40,14 +40,13 @@ class TestDatabases:
         call_command("migrate", verbosity=0, interactive=False)
         connections.close_all()
 
-    def copy(self, of: DatabaseUrls | None = None) -> DatabaseUrls:
-        """Return a fresh database, equal to the template or to one nobody is connected to."""
-        source = name_of((of or self._template).owner)
+    def copy(self) -> DatabaseUrls:
+        """Return a fresh database, equal to the template."""
         name = f"{name_of(self._template.owner)}_{os.getpid()}_{next(self._numbers)}"
         with psycopg.connect(self._admin, autocommit=True) as connection:
             statement = "CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY FILE_COPY"
             owner = unquote(urlsplit(self._template.owner).username or "")
-            connection.execute(_sql(statement, name, source, owner))
+            connection.execute(_sql(statement, name, name_of(self._template.owner), owner))
         return DatabaseUrls(
             renamed(self._template.application, name), renamed(self._template.owner, name)
         )

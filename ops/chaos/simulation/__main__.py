@@ -35,10 +35,12 @@ def main(arguments: list[str]) -> int:
         tempfile.TemporaryDirectory(prefix="sins-simulation-") as directory,
         running_databases(Path(directory) / "postgres") as databases,
     ):
+        from ops.chaos.simulation.disks import Disks
         from ops.chaos.simulation.run import simulate
 
+        disks = Disks(databases)
         for seed in seeds:
-            outcome = simulate(databases, seed, options.operations)
+            outcome = simulate(disks, seed, options.operations)
             _keep(options.report, outcome.line())
             if options.trace:
                 print("\n".join(outcome.trace))
@@ -50,6 +52,7 @@ def main(arguments: list[str]) -> int:
                 print(json.dumps(outcome.line()))
             elif sys.stderr.isatty() or seed % 10 == 0:
                 print(f"seed {seed}: {outcome.seconds:.1f} s", file=sys.stderr)
+        disks.close()
     return _summary(options.report, seeds)
 
 

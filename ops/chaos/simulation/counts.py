@@ -29,23 +29,28 @@ _HEARD = {dead_letters.DEAD_LETTER: "dead letter", contact.PEER_LOST: "peer lost
 class Ear:
     """Stands in for a log; counts some of the lines."""
 
-    def __init__(self, counts: Counter[str]) -> None:
-        self._counts = counts
+    def __init__(self, counts: Counter[str], has_kafka: Callable[[], bool]) -> None:
+        self._counts, self._has_kafka = counts, has_kafka
 
     def info(self, event: str, **fields: Any) -> None:
         """Hear a line."""
         if event in _HEARD:
             self._counts[_HEARD[event]] += 1
+        elif event == contact.PULLED and self._has_kafka():
+            self._counts[TAIL_PULLED] += 1  # what a Kafka that delivers did not bring
 
     warning = error = exception = info
 
 
 @contextmanager
-def counting(counts: Counter[str]) -> Iterator[None]:
-    """Count what happens in the product while the block runs; nothing is logged meanwhile."""
+def counting(counts: Counter[str], has_kafka: Callable[[], bool]) -> Iterator[None]:
+    """Count what happens in the product while the block runs; nothing is logged meanwhile.
+
+    ``has_kafka`` says whether Kafka delivers to the location that acts.
+    """
     with ExitStack() as stack:
         for name in LOGS:
-            stack.enter_context(mock.patch(name, Ear(counts)))
+            stack.enter_context(mock.patch(name, Ear(counts, has_kafka)))
         for module, name, see in (
             (refold, "_start_over", _always(REFOLD)),
             (refold, "_resume", _always("fast path")),

@@ -200,12 +200,8 @@ def upgrade(world: World, at: Location) -> str:
 
 
 def back_up(world: World, at: Location) -> str:
-    """Copy a location's database as it stands."""
-    before = world.backups.pop(at.name, None)
-    if before is not None:
-        world.databases.drop(before)
-    at.stop()
-    world.backups[at.name] = world.databases.copy(at.urls)
+    """Save a location's database as it stands."""
+    world.backups[at.name] = at.disk.save()
     return ""
 
 
@@ -235,8 +231,7 @@ def _come_back(world: World, at: Location) -> int:
     """Put a location's backup in the place of its database, before any process starts."""
     lost = _note_lost(world, at)
     at.stop()
-    world.databases.drop(at.urls)
-    at.urls = world.backups.pop(at.name)
+    at.disk.bring_back(world.backups.pop(at.name))
     world.zombies = [zombie for zombie in world.zombies if zombie.at is not at]
     at.start()
     return lost

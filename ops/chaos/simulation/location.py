@@ -23,11 +23,11 @@ from events.relay import Relay
 from events.sequencer import Sequencer
 from events.streams import own_key
 from ops.chaos.simulation.clocks import SECOND, Clock
+from ops.chaos.simulation.disks import Disk
 from ops.chaos.simulation.lines import ADDRESS, Question
 from ops.chaos.simulation.processes import ConsumerProcess
 from ops.chaos.simulation.seams import Crashed, Seam, SeamedDatabase
 from ops.chaos.simulation.stage import DATABASE, OLD, Stage
-from ops.databases import DatabaseUrls
 from tests.environment import test_key
 
 WEB, SEQUENCER, CONSUMER, ZOMBIE = PROCESSES = ("web", "sequencer", "consumer", "zombie")
@@ -37,8 +37,9 @@ THREADS = {
     "web": WEB, "worker": WEB, "sequencer": SEQUENCER, "relay": SEQUENCER, "apply": CONSUMER,
     "contact": CONSUMER, "zombie": ZOMBIE, OBSERVER: OBSERVER,
 }  # fmt: skip
-# Who holds a lock does not go on while another waits for it.
-LOCK_TIMEOUT = "-c lock_timeout=20"
+# Who holds a lock does not go on while another waits for it. Plans do not depend on what a
+# connection was used for before.
+SESSION = "-c lock_timeout=20 -c plan_cache_mode=force_generic_plan"
 # What a loop logs and tries again; anything else is a fault of the product.
 EXPECTED = (OperationalError, PostgresError, Undelivered, WrongCursor)
 ROUTES: Mapping[str, Any] = {f"/sync/{each.pattern}": each.callback for each in urlpatterns}
@@ -48,10 +49,10 @@ class Location:
     """One location of the simulation."""
 
     def __init__(
-        self, name: str, others: Sequence[str], urls: DatabaseUrls, stage: Stage, clock: Clock,
+        self, name: str, others: Sequence[str], disk: Disk, stage: Stage, clock: Clock,
         *, has_kafka: bool,
     ) -> None:  # fmt: skip
-        self.name, self.urls, self.clock, self._stage = name, urls, clock, stage
+        self.name, self.disk, self.clock, self._stage = name, disk, clock, stage
         self.version = OLD
         self.settings = {
             "LOCATION_ID": name,
@@ -193,15 +194,15 @@ class Location:
         return [thread for thread, its in THREADS.items() if its == process]
 
     def _database(self, seam: Seam) -> SeamedDatabase:
-        parts = urlsplit(self.urls.application)
+        parts = urlsplit(self.disk.urls.application)
         described = deepcopy(settings.DATABASES[DATABASE])
         described.update(
             NAME=unquote(parts.path[1:]), USER=unquote(parts.username or ""),
             PASSWORD=unquote(parts.password or ""), HOST=parts.hostname, PORT=parts.port,
-            OPTIONS={"options": LOCK_TIMEOUT},
+            OPTIONS={"options": SESSION},
         )  # fmt: skip
         made = SeamedDatabase(described, DATABASE)
-        made.seam = seam
+        made.seam, made.spare = seam, self.disk.spare
         return made
 
 

@@ -12,11 +12,11 @@ from typing import Any
 from ops.chaos.simulation import faults
 from ops.chaos.simulation.checks import check, dump, same
 from ops.chaos.simulation.clocks import SECOND
+from ops.chaos.simulation.disks import Disks
 from ops.chaos.simulation.history import BrokenPromise
 from ops.chaos.simulation.location import OBSERVER, Location
 from ops.chaos.simulation.operations import OPERATIONS, Operation
 from ops.chaos.simulation.world import World
-from tests.databases import TestDatabases
 
 PAUSES = (0, 1, 1000, 300_000, SECOND, 2 * SECOND, 6 * SECOND)  # µs between two operations
 MOST_ROUNDS = 30
@@ -58,14 +58,14 @@ class Outcome:
 
 
 def simulate(
-    databases: TestDatabases,
+    disks: Disks,
     seed: int,
     operations: int,
     weighted: Sequence[Operation] = OPERATIONS,
 ) -> Outcome:
     """Run one seed; the same seed always makes the same trace and the same rows."""
     begun = time.monotonic()
-    world = World(random.Random(seed), databases)
+    world = World(random.Random(seed), disks)
     outcome = Outcome(seed, operations, trace=world.trace)
     with world.running():
         try:

@@ -66,6 +66,7 @@ class SeamedConnection(psycopg.Connection[Any]):
     """A connection whose process can be struck."""
 
     seam: Seam | None = None
+    spare: list[SeamedConnection]
 
     def wait(self, gen: Any, *arguments: Any, **named: Any) -> Any:
         """Consume one of psycopg's generators; each is one exchange with the server."""
@@ -82,12 +83,17 @@ class SeamedConnection(psycopg.Connection[Any]):
             raise
 
     def close(self) -> None:
-        """Close, after the server has let go of what this session held: nothing is left to race."""
+        """Let go of all that this session holds, at once: nothing is left to race."""
         self.seam = None
-        if not self.closed and self.info.transaction_status != TransactionStatus.UNKNOWN:
-            self.rollback()
-            self.execute("SELECT pg_advisory_unlock_all()")
-            self.rollback()
+        if self.closed or self.info.transaction_status == TransactionStatus.UNKNOWN:
+            return
+        self.autocommit = True
+        self.rollback()
+        self.execute("SELECT pg_advisory_unlock_all()")
+        self.spare.append(self)
+
+    def really_close(self) -> None:
+        """End the session."""
         super().close()
 
 
@@ -95,16 +101,20 @@ class SeamedDatabase(DatabaseWrapper):
     """Django's wrapper, whose connections belong to one process of the simulation."""
 
     seam: Seam | None = None
+    spare: list[SeamedConnection]
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Return a new connection that tells the process's seam of each statement."""
+        """Return a connection that tells the process's seam of each statement."""
         self.isolation_level = IsolationLevel.READ_COMMITTED
-        connection = SeamedConnection.connect(**conn_params)
-        connection.seam = self.seam
+        if self.spare:
+            connection = self.spare.pop()
+        else:
+            connection = SeamedConnection.connect(**conn_params)
+        connection.seam, connection.spare = self.seam, self.spare
         return connection
 
     def copy(self, alias: str | None = None) -> SeamedDatabase:
         """Return a wrapper of the same process: the sequencer's own connection is made with it."""
         copied: SeamedDatabase = super().copy(alias)
-        copied.seam = self.seam
+        copied.seam, copied.spare = self.seam, self.spare
         return copied

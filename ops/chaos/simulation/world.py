@@ -17,14 +17,13 @@ import httpx
 
 from ops.chaos.simulation.clocks import Clock, TimeModule, TrueTime
 from ops.chaos.simulation.counts import counting
+from ops.chaos.simulation.disks import Disks, Saved
 from ops.chaos.simulation.history import History
 from ops.chaos.simulation.kafka import Broker, Reader, Sender
 from ops.chaos.simulation.lines import Line, Lines, Question, Transport
 from ops.chaos.simulation.location import Location
 from ops.chaos.simulation.stage import Stage
 from ops.chaos.simulation.zombies import Zombie
-from ops.databases import DatabaseUrls
-from tests.databases import TestDatabases
 
 SOURCE = UUID("0b4f5c8e-6f0c-4d6e-9d8a-51c0a70f5eed")
 # How many locations, and how often.
@@ -37,7 +36,7 @@ class World:
     """Everything there is in one run."""
 
     dice: random.Random
-    databases: TestDatabases
+    disks: Disks
     true: TrueTime = field(default_factory=TrueTime)
     stage: Stage = field(default_factory=Stage)
     history: History = field(default_factory=History)
@@ -45,7 +44,7 @@ class World:
     locations: dict[str, Location] = field(default_factory=dict)
     zombies: list[Zombie] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)
-    backups: dict[str, DatabaseUrls] = field(default_factory=dict)
+    backups: dict[str, Saved] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         dice = self.dice
@@ -78,26 +77,23 @@ class World:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Be in this world as long as the block runs: locations run, chance comes from its dice."""
-        with self._instead(), counting(self.counts):
+        def has_kafka() -> bool:
+            return self.locations[self.stage.here.name].consumer.has_kafka
+
+        with self._instead(), counting(self.counts, has_kafka):
             try:
                 for name in self._names:
                     others = [other for other in self._names if other != name]
                     clock = Clock(self.true)
                     self.locations[name] = Location(
-                        name, others, self.databases.copy(), self.stage, clock,
+                        name, others, self.disks.empty(name), self.stage, clock,
                         has_kafka=self.has_kafka,
                     )  # fmt: skip
                     self.locations[name].start()
                 yield
             finally:
-                self._end()
-
-    def _end(self) -> None:
-        for location in self.locations.values():
-            location.stop()
-            self.databases.drop(location.urls)
-        for urls in self.backups.values():
-            self.databases.drop(urls)
+                for location in self.locations.values():
+                    location.stop()
 
     @contextmanager
     def _instead(self) -> Iterator[None]:
