@@ -221,10 +221,9 @@ def _line(
 
 def _state(view: _View, contact: Mapping[str, Any]) -> str:
     """Compare with one peer: streams by number and chain value, states by digest."""
-    known = {origin: p.to_json() for origin, p in view.positions.items()}
-    ours = {origin: said for origin, said in known.items() if any(epochs(said).values())}
-    theirs = {o: said for o, said in contact["heads"].items() if any(epochs(said).values())}
-    if any(_contradict(ours[origin], theirs[origin]) for origin in ours.keys() & theirs.keys()):
+    ours = _chains({origin: p.to_json() for origin, p in view.positions.items()})
+    theirs = _chains(contact["heads"])
+    if any(ours[number] != theirs[number] for number in ours.keys() & theirs.keys()):
         return UNEQUAL
     if _differs(view, contact):
         return UNEQUAL
@@ -233,13 +232,17 @@ def _state(view: _View, contact: Mapping[str, Any]) -> str:
     return UNKNOWN if ours == theirs else CATCHING_UP
 
 
-def _contradict(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
-    """Whether one number of a stream has two chain values."""
-    here, there = (
-        {(one["epoch"], one["seq"]): one["chain"] for one in each_epoch(said)}
-        for said in (mine, theirs)
-    )
-    return any(here[number] != there[number] for number in here.keys() & there.keys())
+def _chains(heads: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, int, int], str]:
+    """Return ``{(origin, epoch, seq): chain value}`` of positions.
+
+    An epoch without numbers is left out: until its first one, nobody else hears of it.
+    """
+    return {
+        (origin, one["epoch"], one["seq"]): one["chain"]
+        for origin, said in heads.items()
+        for one in each_epoch(said)
+        if one["seq"]
+    }
 
 
 def _is_compared(view: _View, contact: Mapping[str, Any]) -> bool:

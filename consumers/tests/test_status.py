@@ -12,7 +12,7 @@ from consumers.tests.origins import (
     number_all,
     three_people_of,
 )
-from events import contacts, streams
+from events import contacts, recovery, streams
 from events.contacts import Said
 from events.digest import take
 from events.genesis import genesis_version
@@ -76,6 +76,14 @@ def test_equal(both):
     says("loc3", both, loc1=5, loc2=5)
     assert summary() == {
         "state": "equal", "label_events": 0, "lag_events": 0, "unreplicated": 0}  # fmt: skip
+
+
+def test_equal_after_a_restore_even_before_the_first_write(both):
+    recovery.begin()
+    assert recovery.finish(streams.own_key())
+    says("loc2", both, loc1=5, loc2=5)
+    assert sync_status()["epoch"] == 2
+    assert peer()["state"] == "equal"
 
 
 def test_catching_up(both):
