@@ -28,7 +28,10 @@ def main(arguments: list[str]) -> int:
 
     django.setup()
     # Django has to be set up before.
+    from sins.collector import collect_rarely
     from tests.databases import running_databases
+
+    collect_rarely()
 
     seeds = [options.seed] if options.seed is not None else _seeds(options)
     with (

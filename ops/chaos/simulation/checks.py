@@ -17,6 +17,7 @@ from events.fold import Memo, live
 from events.genesis import ORIGIN
 from events.heads import Head
 from events.models import EntityHead
+from events.stamp import to_micros
 from events.status import EQUAL, sync_status
 from events.tests.histories import DETAIL
 from events.tests.histories import History as Known
@@ -161,7 +162,7 @@ def rows(at: Location, events: Mapping[UUID, list[Event]]) -> None:
     found: dict[UUID, set[oracle.VersionRow]] = defaultdict(set)
     for table, code, uid, begins, ends, event_id, values in at.rows(_VERSIONS):
         plain = oracle.plain(json.loads(values))
-        version = oracle.VersionRow(table, code, micros(begins), micros(ends), plain, event_id)
+        version = oracle.VersionRow(table, code, _micros(begins), _micros(ends), plain, event_id)
         found[uid].add(version)
     items: dict[UUID, set[oracle.Item]] = defaultdict(set)
     for uid, *item in at.rows(
@@ -220,20 +221,16 @@ def losers(world: World, at: Location, events: Mapping[UUID, list[Event]]) -> No
 
 
 def standing(world: World) -> None:
-    """I10: every location says that nothing is missing, parked or stopped."""
+    """I10: every location says that nothing is missing, parked or stopped, and all are equal."""
     for location in world.locations.values():
         with location.on(OBSERVER):
-            status = sync_status(is_fresh=True)
+            status = sync_status()
         found = {n: status[n] for n in ("lag_events", "unreplicated", "parked", "is_recovering")}
-        if any(found.values()):
-            raise BrokenPromise(f"I10: {location.name} is not done: {found}")
+        if any(found.values()) or status["state"] != EQUAL:
+            raise BrokenPromise(f"I10: {location.name} is {status['state']}: {found}")
+        if status["dead_letters"] and not world.counts["forged"]:
+            raise BrokenPromise(f"I10: {location.name} has dead letters, and nobody forged any")
 
 
-def micros(instant: Any) -> Any:
-    """Return µs since 1970 of an instant, None of None."""
-    from events.stamp import to_micros
-
+def _micros(instant: Any) -> Any:
     return None if instant is None else to_micros(instant)
-
-
-__all__ = ["EQUAL", "check", "dump", "same"]

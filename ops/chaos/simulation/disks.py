@@ -92,6 +92,12 @@ class Disks:
         disk.bring_back(self._empty)
         return disk
 
+    def nothing(self) -> Saved:
+        """Return what a new location holds."""
+        if self._empty is None:
+            raise LookupError("no location has been made yet")
+        return self._empty
+
     def close(self) -> None:
         """Give up all disks."""
         for disk in self._disks.values():

@@ -24,7 +24,7 @@ MOST_STATEMENTS = 24
 
 _LOST = """
 SELECT event_id, convert_from(raw, 'UTF8')::jsonb ->> 'request_id' FROM events_event
-WHERE origin = %s
+WHERE origin <> 'genesis'
 """
 
 
@@ -43,24 +43,31 @@ def crash(world: World, at: Location) -> str:
 
 
 def interrupt(world: World, at: Location) -> str:
-    """Let another thread of the location do its work in the middle of what a process does."""
-    process = world.dice.choice((WEB, SEQUENCER, CONSUMER))
-    others: dict[str, Callable[[], str]] = {
+    """Let other threads of the location do their work in the middle of what a process does."""
+    process = world.dice.choice((WEB, WEB, SEQUENCER, CONSUMER))
+    meanwhile: dict[str, Callable[[], str]] = {
         "apply": lambda: at.step("apply"),
         "sequencer": lambda: at.step("sequencer"),
         "relay": lambda: at.step("relay"),
         "web": lambda: people.change(world, at),
     }
-    thread = world.dice.choice(sorted(others))
+    threads = world.dice.choices(sorted(meanwhile), k=world.dice.randint(1, 3))
 
     def strike() -> None:
-        if at.is_free(thread) or thread == "web":
-            world.counts["interrupted"] += 1
-            world.say(at, f"meanwhile {thread}", others[thread]())
+        for thread in threads:
+            if thread == "web" or at.is_free(thread):
+                world.counts["interrupted"] += 1
+                world.say(at, f"meanwhile {thread}", meanwhile[thread]())
 
     statements = world.dice.randrange(MOST_STATEMENTS)
     at.seams[process].set(statements, strike)
-    return f"{process} after {statements} statements by {thread}"
+    return f"{process} after {statements} statements by {' '.join(threads)}"
+
+
+def lose_power(world: World, at: Location) -> str:
+    """Let all processes of a location die at once, and start again."""
+    at.start()
+    return ""
 
 
 def cut(world: World, at: Location) -> str:
@@ -149,6 +156,7 @@ def _forge(world: World, at: Location) -> str:
     else:
         record = Record(b"", world.dice.randbytes(9), {CHAIN: b"?"})
     world.broker.append(topic, record)
+    world.counts["forged"] += 1
     return f"{how} at {at.name}"
 
 
@@ -206,14 +214,16 @@ def back_up(world: World, at: Location) -> str:
 
 
 def restore(world: World, at: Location) -> str:
-    """Lose a location's disk; bring it back from its backup, marked as ``ops.backup`` marks it."""
-    if at.name not in world.backups:
-        return back_up(world, at)
+    """Lose a location's disk; bring it back from its backup, marked as ``ops.backup`` marks it.
+
+    Where there is no backup it begins from nothing, which is the same with an empty one.
+    """
+    is_empty = at.name not in world.backups
     lost = _come_back(world, at)
     with at.on(OBSERVER):
         begin()
     world.counts["restored"] += 1
-    return f"{lost} events are lost"
+    return f"{'from nothing, ' if is_empty else ''}{lost} events are lost"
 
 
 def wrote_before_it_noticed(world: World, at: Location) -> str:
@@ -221,8 +231,6 @@ def wrote_before_it_noticed(world: World, at: Location) -> str:
 
     Its stream then forks. Not among the operations until the product numbers such writes anew.
     """
-    if at.name not in world.backups:
-        return back_up(world, at)
     world.counts["restored unnoticed"] += 1
     return f"{_come_back(world, at)} events are lost"
 
@@ -231,18 +239,18 @@ def _come_back(world: World, at: Location) -> int:
     """Put a location's backup in the place of its database, before any process starts."""
     lost = _note_lost(world, at)
     at.stop()
-    at.disk.bring_back(world.backups.pop(at.name))
+    at.disk.bring_back(world.backups.pop(at.name, None) or world.disks.nothing())
     world.zombies = [zombie for zombie in world.zombies if zombie.at is not at]
     at.start()
     return lost
 
 
 def _note_lost(world: World, at: Location) -> int:
-    """Note which of the location's events nobody else has: no one promises that they survive."""
-    here = dict(at.rows(_LOST, at.name))
+    """Note which events nobody else has, its own and others': no one promises that they survive."""
+    here = dict(at.rows(_LOST))
     for other in world.locations.values():
         if other is not at:
-            for event_id, _ in other.rows(_LOST, at.name):
+            for event_id, _ in other.rows(_LOST):
                 here.pop(event_id, None)
     requests = set(here.values())
     for write in world.history.writes:

@@ -69,7 +69,8 @@ OPERATIONS = (
     Operation(4, faults.fall_asleep),
     Operation(5, faults.wake),
     Operation(2, faults.upgrade),
-    Operation(1, faults.back_up),
-    Operation(1, faults.restore),
+    Operation(1, faults.lose_power),
+    Operation(3, faults.back_up),
+    Operation(2, faults.restore),
     # Operation(1, faults.wrote_before_it_noticed): once such writes are numbered anew.
 )

@@ -29,6 +29,11 @@ class Seam:
         self._left = 0
         self._strike: Callable[[], None] | None = None
 
+    @property
+    def is_set(self) -> bool:
+        """Whether it is about to strike."""
+        return self._strike is not None
+
     def set(self, statements: int, strike: Callable[[], None]) -> None:
         """Strike before the statement that comes after ``statements`` others."""
         self._left, self._strike = statements, strike
