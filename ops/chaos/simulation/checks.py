@@ -85,8 +85,8 @@ def dump(at: Location) -> dict[str, Rows]:
 def _plain(head: Head) -> tuple[str]:
     """Return all that a head holds, in an order of its own, not that of its dictionaries."""
     memo = head.memo
-    parts = [sorted(memo.stamps.items()), sorted(memo.open.items()), sorted(memo.state.items())]
-    return (repr([head.entity_uid, replace(head, memo=Memo()), memo.first_ts, memo.last_ts, parts]),)
+    held = [sorted(each.items()) for each in (memo.stamps, memo.open, memo.state)]
+    return (repr([replace(head, memo=Memo()), memo.first_ts, memo.last_ts, held]),)
 
 
 def same(one: Mapping[str, Rows], other: Mapping[str, Rows], where: str, name: str = "I1") -> None:
@@ -98,23 +98,23 @@ def same(one: Mapping[str, Rows], other: Mapping[str, Rows], where: str, name: s
 
 
 def numbers(at: Location) -> None:
-    """I6: numbers without gaps, chain values that follow from the bytes, one number an event."""
+    """I6: numbers without gaps, chain values that follow from the bytes, one number an epoch."""
     streams: dict[tuple[str, int], list[tuple[int, bytes, UUID | None, bytes | None]]]
     streams = defaultdict(list)
     for origin, epoch, seq, value, event_id, raw in at.rows(_NUMBERS):
         streams[origin, epoch].append((seq, bytes(value), event_id, raw and bytes(raw)))
-    seen: Counter[UUID | None] = Counter()
+    seen: Counter[tuple[UUID | None, int]] = Counter()
     for (origin, epoch), lines in streams.items():
         before = chain.start(origin, epoch)
         for n, (seq, value, event_id, raw) in enumerate(lines, start=1):
             if seq != n or raw is None or chain.step(before, raw) != value:
                 raise BrokenPromise(f"I6: {origin} {epoch} {seq} does not follow")
             before = value
-            seen[event_id] += 1
-    twice = [event_id for event_id, count in seen.items() if count > 1]
+            seen[event_id, epoch] += 1
+    numbered = {event_id for event_id, _ in seen}
     ((events,),) = at.rows("SELECT count(*) FROM events_event WHERE origin <> %s", ORIGIN)
-    if twice or events != len(seen):
-        raise BrokenPromise(f"I6: {events} events, {len(seen)} have a number, {len(twice)} two")
+    if events != len(numbered) or any(count > 1 for count in seen.values()):
+        raise BrokenPromise(f"I6: {events} events, {len(numbered)} have a number")
 
 
 def opened(at: Location, world: World) -> dict[UUID, list[Event]]:
@@ -203,9 +203,7 @@ def losers(world: World, at: Location, events: Mapping[UUID, list[Event]]) -> No
     requests = {write.request_id: write for write in world.history.writes}
     for uid, of_one in events.items():
         here = {event.event_id for event in of_one}
-        views = {
-            event.event_id: requests[event.request_id].in_view[uid] & here for event in of_one
-        }
+        views = {event.event_id: requests[event.request_id].in_view[uid] & here for event in of_one}
         known = Known(DETAIL, of_one, views)
         found = at.rows(
             'SELECT "group", earlier, later FROM events_conflict WHERE entity_uid = %s', uid

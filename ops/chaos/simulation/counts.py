@@ -51,22 +51,24 @@ def counting(counts: Counter[str], has_kafka: Callable[[], bool]) -> Iterator[No
     with ExitStack() as stack:
         for name in LOGS:
             stack.enter_context(mock.patch(name, Ear(counts, has_kafka)))
-        for module, name, see in (
-            (refold, "_start_over", _always(REFOLD)),
-            (refold, "_resume", _always("fast path")),
-            (refold, "_readable", _error(PARKED)),
-            (refold, "has_open_voids", _true(VOID_BEFORE_TARGET)),
-            (recovery, "finish", _true(EPOCH_RAISED)),
+        for module, function, name, see in (
+            (refold, "_start_over", REFOLD, _any_call),
+            (refold, "_resume", "fast path", _any_call),
+            (refold, "_readable", PARKED, _an_error),
+            (refold, "has_open_voids", VOID_BEFORE_TARGET, _true),
+            (recovery, "finish", EPOCH_RAISED, _true),
         ):
-            seen = _seen(getattr(module, name), see, counts)
-            stack.enter_context(mock.patch.object(module, name, seen))
+            seen = _seen(getattr(module, function), name, see, counts)
+            stack.enter_context(mock.patch.object(module, function, seen))
         yield
 
 
-See = Callable[[object, SinsError | None], str | None]
+See = Callable[[object, SinsError | None], bool]
 
 
-def _seen(function: Callable[..., Any], see: See, counts: Counter[str]) -> Callable[..., Any]:
+def _seen(
+    function: Callable[..., Any], name: str, see: See, counts: Counter[str]
+) -> Callable[..., Any]:
     def called(*arguments: Any, **named: Any) -> Any:
         error: SinsError | None = None
         result: object = None
@@ -76,21 +78,19 @@ def _seen(function: Callable[..., Any], see: See, counts: Counter[str]) -> Calla
             error = exc
             raise
         finally:
-            name = see(result, error)
-            if name is not None:
-                counts[name] += 1
+            counts[name] += see(result, error)
         return result
 
     return called
 
 
-def _always(name: str) -> See:
-    return lambda result, error: name
+def _any_call(result: object, error: SinsError | None) -> bool:
+    return True
 
 
-def _true(name: str) -> See:
-    return lambda result, error: name if result else None
+def _true(result: object, error: SinsError | None) -> bool:
+    return bool(result)
 
 
-def _error(name: str) -> See:
-    return lambda result, error: name if error else None
+def _an_error(result: object, error: SinsError | None) -> bool:
+    return error is not None

@@ -106,7 +106,7 @@ class Disks:
 
 
 def _sql(template: str, name: str) -> sql.Composed:
-    return sql.SQL(template).format(sql.Identifier(name))  # type: ignore[arg-type]
+    return sql.SQL(template).format(sql.Identifier(name))
 
 
 def _one(connection: psycopg.Connection, statement: sql.Composed) -> Any:

@@ -1,11 +1,10 @@
-"""What breaks: processes, lines, Kafka, clocks, disks, and releases that do not know an event."""
+"""What breaks: processes, lines, clocks, disks, and releases that do not know an event."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from events.records import CHAIN, SEQ, Record, topic_of
+from events.records import topic_of
 from events.recovery import begin
 from ops.chaos.simulation import people
 from ops.chaos.simulation.clocks import SECOND
@@ -107,70 +106,6 @@ def arrive_late(world: World, at: Location) -> str:
     return f"{question.line.sender}>{question.line.receiver} {status}"
 
 
-def spoil_kafka(world: World, at: Location) -> str:
-    """Wipe topics, let records expire, double them, put wrong ones in, take the broker away."""
-    if not world.has_kafka:
-        return "there is no Kafka"
-    faults = (_wipe_all, _wipe, _forget, _double, _forge, _take_away, _bring_back)
-    fault = world.dice.choice(faults)
-    return f"{fault.__name__[1:]} {fault(world, at)}"
-
-
-def _wipe_all(world: World, at: Location) -> str:
-    world.broker.topics.clear()
-    return ""
-
-
-def _wipe(world: World, at: Location) -> str:
-    world.broker.wipe(topic_of(at.name))
-    return at.name
-
-
-def _forget(world: World, at: Location) -> str:
-    topic = topic_of(at.name)
-    count = world.dice.randint(0, len(world.broker.log(topic).records))
-    world.broker.forget(topic, count)
-    return f"{count} of {at.name}"
-
-
-def _double(world: World, at: Location) -> str:
-    records = list(world.broker.log(topic_of(at.name)).records)
-    chosen = world.dice.sample(records, world.dice.randint(0, len(records)))
-    for record in chosen:
-        world.broker.append(topic_of(at.name), record)
-    return f"{len(chosen)} of {at.name}"
-
-
-def _forge(world: World, at: Location) -> str:
-    """Append a record that its origin never sent: other bytes, another number, or no event."""
-    topic = topic_of(at.name)
-    records = [record for record in world.broker.log(topic).records if SEQ in record.headers]
-    record = world.dice.choice(records) if records else Record(b"", b"{}")
-    how = world.dice.choice(("bytes", "number", "far number", "nothing"))
-    if how == "bytes":
-        record = replace(record, value=record.value.replace(b"request-", b"request_"))
-    elif how != "nothing":
-        ahead = 1 if how == "number" else 1000
-        number = int(record.headers.get(SEQ, b"0")) + ahead
-        record = replace(record, headers={**record.headers, SEQ: b"%d" % number})
-    else:
-        record = Record(b"", world.dice.randbytes(9), {CHAIN: b"?"})
-    world.broker.append(topic, record)
-    world.counts["forged"] += 1
-    return f"{how} at {at.name}"
-
-
-def _take_away(world: World, at: Location) -> str:
-    names = world.dice.choice(([at.name], list(world.locations)))
-    world.broker.away.update(names)
-    return " ".join(names)
-
-
-def _bring_back(world: World, at: Location) -> str:
-    world.broker.away.clear()
-    return ""
-
-
 def set_clock(world: World, at: Location) -> str:
     """Set a location's clock: a step to a wrong time, or to the right one."""
     weights = [10] * (len(OFFSETS) - 1) + [2]
@@ -238,8 +173,12 @@ def wrote_before_it_noticed(world: World, at: Location) -> str:
 def _come_back(world: World, at: Location) -> int:
     """Put a location's backup in the place of its database, before any process starts."""
     lost = _note_lost(world, at)
+    # Were they still in Kafka, they would come back with keys that the location has made anew
+    # meanwhile: a subject has one key at an origin, and whatever the other one sealed is parked.
+    world.broker.wipe(topic_of(at.name))
     at.stop()
-    at.disk.bring_back(world.backups.pop(at.name, None) or world.disks.nothing())
+    nothing = world.disks.nothing()
+    at.disk.bring_back(world.backups.pop(at.name, nothing))
     world.zombies = [zombie for zombie in world.zombies if zombie.at is not at]
     at.start()
     return lost
@@ -256,4 +195,3 @@ def _note_lost(world: World, at: Location) -> int:
     for write in world.history.writes:
         write.is_lost = write.is_lost or write.request_id in requests
     return len(here)
-

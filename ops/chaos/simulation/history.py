@@ -67,9 +67,7 @@ class History:
         """Return the id of the next request."""
         return f"request-{len(self.writes):06}"
 
-    def send(
-        self, at: Location, write: Write, command: Command, form: Form | None = None
-    ) -> str:
+    def send(self, at: Location, write: Write, command: Command, form: Form | None = None) -> str:
         """Send a write, and note what the client was told; return it in a word."""
         self.writes.append(write)
         thread = at.free_worker()
@@ -104,11 +102,9 @@ def known(at: Location, uid: UUID, write: Write | None = None) -> frozenset[UUID
 
 def check_own_write(at: Location, write: Write) -> None:
     """I7: who was told that it is written reads it at once."""
-    if write.effective is not None:
-        return
+    if write.effective is not None or write.voids:
+        return  # what is shown now may be something else, or nothing at all
     for uid in write.made:
-        if not write.wanted[uid]:
-            continue  # a record whose events are all withdrawn is not there
         with at.on("observer"):
             found = queries.get(uid)
         wanted = write.wanted[uid]

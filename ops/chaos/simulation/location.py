@@ -1,4 +1,4 @@
-"""One location: its database, its clock, its processes, and how each of them dies and comes back."""
+"""One location: its database, its clock, its processes, how each of them dies and comes back."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Location:
     ) -> None:  # fmt: skip
         self.name, self.disk, self.clock, self._stage = name, disk, clock, stage
         self.version = OLD
-        self.settings = {
+        self.settings: Mapping[str, Any] = {
             "LOCATION_ID": name,
             "LOCATION_KEY": key_of(name),
             "PEERS": {o: {"url": ADDRESS.format(o), "public_key": public_key(o)} for o in others},
@@ -63,7 +63,7 @@ class Location:
         self.seams = {process: Seam() for process in (*PROCESSES, OBSERVER)}
         self.databases: dict[str, SeamedDatabase] = {}
         self.sequencer: Sequencer
-        self.relay: Relay | None = None
+        self.relay: Relay  # where there is no Kafka it never takes a step
         self.consumer: ConsumerProcess
 
     def start(self) -> None:
@@ -80,8 +80,7 @@ class Location:
         with self.on(self._threads(process)[0]):
             if process == SEQUENCER:
                 self.sequencer = Sequencer(self.name, own_key(), threading.Event())
-                bootstrap = settings.KAFKA_BOOTSTRAP
-                self.relay = bootstrap and Relay(self.name, bootstrap, threading.Event()) or None
+                self.relay = Relay(self.name, settings.KAFKA_BOOTSTRAP, threading.Event())
             elif process == CONSUMER:
                 self.consumer = ConsumerProcess(self._apply, self._meanwhile)
 
@@ -133,8 +132,12 @@ class Location:
                 work()
         except EXPECTED as exc:
             self.databases[thread].close()
-            {"sequencer": self.sequencer.close, "apply": self.consumer.recover,
-             "relay": self.relay.close if self.relay else _nothing}.get(thread, _nothing)()  # fmt: skip
+            recover = {
+                "sequencer": self.sequencer.close,
+                "relay": self.relay.close,
+                "apply": self.consumer.recover,
+            }
+            recover.get(thread, _nothing)()
             return type(exc).__name__
         return "done"
 
@@ -147,7 +150,7 @@ class Location:
         steps: dict[str, Callable[[], bool]] = {
             "sequencer": self.sequencer.step,
             "apply": self.consumer.step,
-            "relay": self.relay.step if self.relay else lambda: False,
+            "relay": self.relay.step if self.settings["KAFKA_BOOTSTRAP"] else lambda: False,
         }
         found: list[bool] = []
         said = self.run(thread, lambda: found.append(steps[thread]()))
@@ -174,7 +177,7 @@ class Location:
             return 500, b""
         return answers[0].status_code, answers[0].content
 
-    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return what a query finds here."""
         with self.on(OBSERVER), self.databases[OBSERVER].cursor() as cursor:
             cursor.execute(query, values)

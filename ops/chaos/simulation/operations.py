@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ops.chaos.simulation import faults, people
+from ops.chaos.simulation import faults, people, topics
 from ops.chaos.simulation.location import Location
 from ops.chaos.simulation.world import World
 
@@ -64,7 +64,7 @@ OPERATIONS = (
     Operation(4, faults.heal),
     Operation(2, faults.lose),
     Operation(2, faults.arrive_late),
-    Operation(5, faults.spoil_kafka),
+    Operation(5, topics.spoil_kafka),
     Operation(4, faults.set_clock),
     Operation(4, faults.fall_asleep),
     Operation(5, faults.wake),

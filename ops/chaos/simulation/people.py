@@ -168,7 +168,7 @@ def merge(world: World, at: Location) -> str:
     loser, survivor = existing(world, at), existing(world, at)
     if loser is None or survivor is None or loser == survivor:
         return "there are no two"
-    wanted = {
+    wanted: dict[UUID, Mapping[str, Fields]] = {
         loser: {MERGED_INTO: {"value": str(survivor)}},
         survivor: _groups(_values(world)),
     }
@@ -187,9 +187,7 @@ def change_many(world: World, at: Location) -> str:
     return _send(world, at, _write(world, at, wanted), _recording(_drafts(wanted, new)))
 
 
-def existing(
-    world: World, at: Location, is_deleted: Sequence[bool] = (True, False)
-) -> UUID | None:
+def existing(world: World, at: Location, is_deleted: Sequence[bool] = (True, False)) -> UUID | None:
     """Return a customer that is known at a location."""
     found = [row[0] for row in at.rows(_EXISTING, list(is_deleted))]
     return world.dice.choice(found) if found else None

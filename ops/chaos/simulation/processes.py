@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 from unittest import mock
 
 from consumers import runner
@@ -69,7 +70,7 @@ class ConsumerProcess:
             self.feed = KafkaFeed(bootstrap, applier, poke)
             return self.feed
 
-        parts = {
+        parts: dict[str, Any] = {
             "Contact": contact,
             "KafkaFeed": feed,
             "Deliveries": lambda stop: AtOnce(stop, apply),

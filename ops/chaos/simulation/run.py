@@ -77,7 +77,7 @@ def simulate(
             check(world)
             outcome.digest = hashed(world)
             nothing_changes(world)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it is this seed's outcome
             outcome.failure = f"{type(exc).__name__}: {exc}"
             outcome.error = exc
     outcome.counts = dict(world.counts)

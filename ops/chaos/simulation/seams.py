@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from django.db.backends.postgresql.base import DatabaseWrapper, IsolationLevel
+from django.db.backends.postgresql.base import DatabaseWrapper
+from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 
 # What a process does of its own; rolling back is what the server does when a process is gone.
@@ -111,10 +112,7 @@ class SeamedDatabase(DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Return a connection that tells the process's seam of each statement."""
         self.isolation_level = IsolationLevel.READ_COMMITTED
-        if self.spare:
-            connection = self.spare.pop()
-        else:
-            connection = SeamedConnection.connect(**conn_params)
+        connection = self.spare.pop() if self.spare else SeamedConnection.connect(**conn_params)
         connection.seam, connection.spare = self.seam, self.spare
         return connection
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import permutations
@@ -77,6 +77,7 @@ class World:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Be in this world as long as the block runs: locations run, chance comes from its dice."""
+
         def has_kafka() -> bool:
             return self.locations[self.stage.here.name].consumer.has_kafka
 
@@ -99,7 +100,16 @@ class World:
     def _instead(self) -> Iterator[None]:
         """Put clocks, lines, Kafka and dice in the place of the real ones."""
         client = httpx.Client
-        here: Callable[[], str] = lambda: self.stage.here.name  # noqa: E731 - five uses below
+
+        def here() -> str:
+            return self.stage.here.name
+
+        def sender(bootstrap: str) -> Sender:
+            return Sender(self.broker, here())
+
+        def reader(bootstrap: str, offsets: Mapping[str, int]) -> Reader:
+            return Reader(self.broker, here(), offsets)
+
         time = TimeModule(self.stage.clock)
         slow = TimeModule(self.stage.clock, lambda: self.dice.choice(SLOW_SECONDS))
         instead: dict[str, Any] = {
@@ -112,10 +122,8 @@ class World:
             "consumers.pull.httpx.Client": lambda **given: client(
                 **given, transport=Transport(here(), self.lines, self.answer)
             ),
-            "events.relay.Sender": lambda bootstrap: Sender(self.broker, here()),
-            "consumers.kafka_feed.Reader": lambda bootstrap, offsets: Reader(
-                self.broker, here(), offsets
-            ),
+            "events.relay.Sender": sender,
+            "consumers.kafka_feed.Reader": reader,
             # Small pages: runs, heads and inboxes end in the middle of what happens.
             "events.streams.PAGE": self.page,
             "events.sequencer.PAGE": self.page,
