@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from consumers import contact, dead_letters
+from consumers import apply, contact, dead_letters
 from events import recovery, refold
 from events.errors import SinsError
 
@@ -23,7 +23,10 @@ LOGS = (
     "consumers.peer_routes.log", "consumers.runner.log", "events.relay.log",
     "events.sequencer.log",
 )  # fmt: skip
-_HEARD = {dead_letters.DEAD_LETTER: "dead letter", contact.PEER_LOST: "peer lost"}
+_HEARD = {
+    dead_letters.DEAD_LETTER: "dead letter", contact.PEER_LOST: "peer lost",
+    apply.FORKED: "stream stopped", apply.GIVEN_UP: "branch given up",
+}  # fmt: skip
 
 
 class Ear:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from events.rebuilding import Selection, rebuild_all
 from events.records import topic_of
 from events.recovery import begin
 from ops.chaos.simulation import people
@@ -11,7 +12,6 @@ from ops.chaos.simulation.clocks import SECOND
 from ops.chaos.simulation.counts import ZOMBIE_FENCED
 from ops.chaos.simulation.lines import Line
 from ops.chaos.simulation.location import CONSUMER, OBSERVER, SEQUENCER, WEB, Location
-from ops.chaos.simulation.releases import unpark
 from ops.chaos.simulation.stage import NEW
 from ops.chaos.simulation.world import World
 from ops.chaos.simulation.zombies import asleep
@@ -133,13 +133,18 @@ def wake(world: World, at: Location) -> str:
 
 
 def upgrade(world: World, at: Location) -> str:
-    """Bring a location to the next release, which knows and writes a newer event version."""
+    """Bring a location to the next release, which knows and writes a newer event version.
+
+    Then its operator has the records folded that waited for it.
+    """
     if not world.has_upgrades or at.version == NEW:
         return "there is no newer release"
     at.version = NEW
     for process in at.seams:
         at.restart(process)
-    return f"{unpark(at)} records go on"
+    with at.on(OBSERVER):
+        tally = rebuild_all(Selection(is_parked_only=True))
+    return f"{len(tally.found.unparked)} records go on"
 
 
 def back_up(world: World, at: Location) -> str:
@@ -162,9 +167,9 @@ def restore(world: World, at: Location) -> str:
 
 
 def wrote_before_it_noticed(world: World, at: Location) -> str:
-    """Bring a location back from a backup unmarked: it may write before it meets a peer.
+    """Bring a location back unmarked, as from a disk snapshot: it writes before it meets a peer.
 
-    Its stream then forks. Not among the operations until the product numbers such writes anew.
+    Its stream may then fork.
     """
     world.counts["restored unnoticed"] += 1
     return f"{_come_back(world, at)} events are lost"

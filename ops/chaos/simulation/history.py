@@ -9,14 +9,14 @@ from uuid import UUID
 from customers import queries
 from events.drafting import Author
 from events.envelope import Fields
-from events.errors import AlreadyExists, Parked, Recovering, Stale, Unknown
+from events.errors import AlreadyExists, NotOpen, Parked, Recovering, Stale, Unknown
 from events.fold import CLOSING_GROUPS, DELETED
 from events.stamp import Stamp
 from ops.chaos.simulation.location import WEB, Location
 
 ACKNOWLEDGED, REFUSED, UNKNOWN = "acknowledged", "refused", "unknown"
 # Why a write may be refused; anything else is a fault of the product.
-REFUSALS = (AlreadyExists, Parked, Recovering, Stale, Unknown)
+REFUSALS = (AlreadyExists, NotOpen, Parked, Recovering, Stale, Unknown)
 ACTOR = UUID(int=7)
 LOOKED_AT = 3  # every third client reads at once what was acknowledged
 

@@ -72,5 +72,5 @@ OPERATIONS = (
     Operation(1, faults.lose_power),
     Operation(3, faults.back_up),
     Operation(2, faults.restore),
-    # Operation(1, faults.wrote_before_it_noticed): once such writes are numbered anew.
+    Operation(2, faults.wrote_before_it_noticed),
 )

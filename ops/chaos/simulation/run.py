@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from events import contacts, digest
+from events import contacts, digest, streams
 from ops.chaos.simulation import faults
 from ops.chaos.simulation.checks import check, dump, same
 from ops.chaos.simulation.clocks import SECOND
@@ -26,10 +26,7 @@ MOST_STEPS = 500  # of one loop, until it has nothing to do
 _STREAMS = """
 SELECT origin, epoch, max(seq), count(*) FROM events_eventnumber GROUP BY 1, 2 ORDER BY 1, 2
 """
-_WAITING = """
-SELECT (SELECT count(*) FROM events_outbox), (SELECT count(*) FROM events_recovery),
-       (SELECT count(*) FROM events_received WHERE stopped_reason IS NOT NULL)
-"""
+_WAITING = "SELECT (SELECT count(*) FROM events_outbox), (SELECT count(*) FROM events_recovery)"
 
 
 @dataclass
@@ -166,15 +163,17 @@ def is_quiet(world: World) -> bool:
     """Whether everything has a number, has arrived everywhere, and every location takes writes."""
     found = standing(world)
     first = next(iter(found.values()))
-    return all(each == (first[0], (0, 0, 0)) for each in found.values())
+    return all(each == (first[0], (0, 0), {}) for each in found.values())
 
 
-def standing(world: World) -> dict[str, tuple[Any, Any]]:
-    """Return where each location stands."""
-    return {
-        name: (location.rows(_STREAMS), location.rows(_WAITING)[0])
-        for name, location in world.locations.items()
-    }
+def standing(world: World) -> dict[str, tuple[Any, Any, Any]]:
+    """Return where each location stands: its numbers, what waits, which streams are stopped."""
+    found = {}
+    for name, location in world.locations.items():
+        with location.on(OBSERVER):
+            stopped = streams.stopped()
+        found[name] = location.rows(_STREAMS), location.rows(_WAITING)[0], stopped
+    return found
 
 
 def hashed(world: World) -> str:

@@ -15,6 +15,7 @@ from uuid import UUID, uuid5
 
 import httpx
 
+from events import guard
 from ops.chaos.simulation.clocks import Clock, TimeModule, TrueTime
 from ops.chaos.simulation.counts import counting
 from ops.chaos.simulation.disks import Disks, Saved
@@ -129,8 +130,9 @@ class World:
             "events.sequencer.PAGE": self.page,
             "consumers.inbox.PAGE": self.page,
             "consumers.inbox.MOST_WAITING": self.waiting,
-            # It is by PostgreSQL's clock, which goes on while the simulation thinks.
+            # These are by PostgreSQL's clock, which goes on while the simulation thinks.
             "events.status.SILENCE_SECONDS": 3600.0,
+            "events.guard.SET_MARK": guard.SET_MARK.replace("1 minute", "1 day"),
         }
         with ExitStack() as stack:
             for name, value in instead.items():
