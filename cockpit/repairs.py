@@ -28,7 +28,8 @@ SOURCES: Final[Mapping[str, Text]] = {
 # Why a record is parked; whatever else is an error of code or database.
 REASONS: Final[Mapping[str, Text]] = {
     "MissingKey": gettext_lazy("the key of its values is not here"),
-    "UndecodableEvent": gettext_lazy("this release does not know one of its events"),
+    "UnknownEvent": gettext_lazy("this release does not know one of its events"),
+    "UndecodableEvent": gettext_lazy("one of its events is not of the form it says"),
     INCOMPLETE: gettext_lazy("a transaction of its is not whole"),
 }
 

@@ -11,7 +11,7 @@ from consumers import wire
 from events import contacts, streams
 from events.contacts import Said
 from events.genesis import genesis_version
-from events.registry import kinds
+from events.registry import event_types
 
 PROTOCOL = 1
 
@@ -39,7 +39,7 @@ def _capabilities() -> dict[str, Any]:
     return {
         "protocol": PROTOCOL,
         "genesis": genesis_version(),
-        "event_types": {t: v for kind in kinds() for t, v in kind.event_types.items()},
+        "event_types": event_types(),
     }
 
 

@@ -75,7 +75,7 @@ def said_from_json(document: Any) -> Said:
             _short(document["digest"]),
             _digest_heads(document["digest_heads"]),
             _number(document["clock"]),
-            dict(document["capabilities"]),
+            _capabilities(document["capabilities"]),
         )
     except (KeyError, TypeError, AttributeError) as exc:
         raise ValueError("not a heartbeat") from exc
@@ -116,6 +116,12 @@ def signed_head(document: Mapping[str, Any]) -> Head | None:
     """Return the signed head that comes with positions; ``None`` from an empty stream."""
     found = document.get("head")
     return None if found is None else head_from_json(found)
+
+
+def _capabilities(said: Any) -> dict[str, Any]:
+    """Return what a location says it can do: what is unknown here is kept, not looked at."""
+    types = said.get("event_types", {})
+    return {**said, "event_types": {_short(name): _number(v) for name, v in types.items()}}
 
 
 def _position(said: Any) -> dict[str, Any]:

@@ -204,7 +204,7 @@ def parallel(entity_uid: UUID) -> dict[UUID, list[str]]:
 
     What an author knew stands in the clear part of the event: nothing has to be opened.
     """
-    events = [from_raw(raw) for raw, *_ in log.stored([entity_uid])[entity_uid]]
+    events = [log.as_shown(from_raw(raw)) for raw, *_ in log.stored([entity_uid])[entity_uid]]
     return {
         event_id: sorted({event.origin for event in others})
         for event_id, others in conflicts.parallel(events).items()

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.models import Model
 
-from events import conflicts, heads, keys, log, projection, refold
+from events import conflicts, heads, log, projection, refold
 from events.envelope import Fields, from_raw
 from events.errors import MissingKey, UndecodableEvent
 from events.heads import Head
@@ -177,9 +177,7 @@ def _transactions(items: Iterable[Stored]) -> set[log.Transaction]:
 
 def _wrong(items: Iterable[Stored]) -> str | None:
     try:
-        events = [keys.open_event(*item) for item in items]
-        for event in events:
-            refold.understood([event])
+        events = [log.opened(item) for item in items]
     except (MissingKey, UndecodableEvent) as exc:
         return type(exc).__name__
     indices = {event.tx_index for event in events}

@@ -49,11 +49,21 @@ def conflicts(events: Iterable[Event]) -> list[Conflict]:
             resolved.setdefault(item, event.event_id)
     found = [*_plain(kept, known), *_closing(kept, known)]
     items = {
-        item: Conflict(item, group, a.event_id, b.event_id, is_closing, resolved.get(item))
+        ids[0]: Conflict(ids[0], group, a.event_id, b.event_id, is_closing, by)
         for group, a, b, is_closing in found
-        for item in [item_id(a.event_id, b.event_id, group)]
+        for ids in [_ids(a, b, group)]
+        for by in [next((resolved[item] for item in ids if item in resolved), None)]
     }
     return [items[item] for item in sorted(items)]
+
+
+def _ids(a: Event, b: Event, group: str) -> list[str]:
+    """Return the id of a conflict on ``group``, then those it had when the group had other names.
+
+    Who resolved it in an older release said so of the group as it was called there.
+    """
+    names = [group, *a.formerly.get(group, ()), *b.formerly.get(group, ())]
+    return [item_id(a.event_id, b.event_id, name) for name in names]
 
 
 class _Known:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from events import sql
 from events.digest import Digest
 from events.models import PeerContact
 
@@ -54,6 +56,23 @@ def note_heads(location: str, heads: Mapping[str, Mapping[str, Any]]) -> None:
 def note_failure(location: str, error: str) -> None:
     """Keep why a peer could not be reached: the name of an error, no text of a peer's."""
     PeerContact.objects.update_or_create(location=location, defaults={"last_error": error})
+
+
+# Which version of each event type a location said it reads, whenever that was.
+_ANNOUNCED = """
+SELECT location, capabilities ->> 'event_types' FROM events_peercontact WHERE location = ANY(%s)
+"""
+
+
+def announced() -> sql.Answer:
+    """Ask what the other registered locations read; ``readers`` reads the answer."""
+    return sql.execute(_ANNOUNCED, [list(settings.PEERS)])
+
+
+def readers(answer: sql.Answer) -> Sequence[Mapping[str, int]]:
+    """Return ``{event type: newest version}`` of each; of one never heard of nothing is known."""
+    said = {location: json.loads(types) for location, types in answer.rows() if types}
+    return [said.get(location, {}) for location in settings.PEERS]
 
 
 def note_digest(digest: Digest) -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
-from events import log
+from events import log, versions
 from events.envelope import Event, Fields, normal
 from events.errors import AlreadyExists, InvalidValue, Parked, Stale, Unknown
 from events.fold import CLOSING_GROUPS, Memo, State, fold, state_at
 from events.heads import Head, etag
 from events.registry import Kind
 from events.stamp import Stamp, next_ts, uuid7
+from events.versions import Step
+
+# For each other registered location, the newest version it reads of each event type.
+Readers = Sequence[Mapping[str, int]]
+NOT_YET = "a value that a location of an older release can keep, until all are upgraded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +57,18 @@ class Draft:
     reason: str | None = None
 
 
-def events_of(drafts: Sequence[Draft], heads: Mapping[UUID, Head], author: Author) -> list[Event]:
+def events_of(
+    drafts: Sequence[Draft],
+    heads: Mapping[UUID, Head],
+    author: Author,
+    readers: Readers = (),
+) -> list[Event]:
     """Return the events that ``drafts`` make, stamped; none for what is so already.
 
-    Raises ``Unknown``, ``AlreadyExists``, ``Parked`` or ``Stale``; then nothing may be written.
+    Each is of the newest version that all ``readers`` read, or of the oldest this release writes.
+
+    Raises ``Unknown``, ``AlreadyExists``, ``Parked``, ``Stale`` or ``InvalidValue``; then nothing
+    may be written.
     """
     bases = {draft.entity_uid: _memo_without(draft, heads[draft.entity_uid]) for draft in drafts}
     ts = author.now
@@ -68,14 +82,15 @@ def events_of(drafts: Sequence[Draft], heads: Mapping[UUID, Head], author: Autho
     ]
     tx = uuid7(ts)
     return [
-        _event(draft, changed, bases[draft.entity_uid], author, (ts, tx, index, len(changes)))
+        _event(draft, _written(draft, changed, bases[draft.entity_uid], readers), author, place)
         for index, (draft, changed) in enumerate(changes)
+        for place in [(ts, tx, index, len(changes))]
     ]
 
 
 def _memo_without(draft: Draft, head: Head) -> Memo:
     """Return what a draft rests on: the head's memo, without what the draft withdraws."""
-    if not draft.voids:
+    if not draft.voids or head.parked_reason is not None:
         return head.memo
     events = log.load([draft.entity_uid])[draft.entity_uid]
     kept = [event for event in events if event.event_id not in draft.voids or event.voids]
@@ -134,40 +149,78 @@ def refuse_stale(draft: Draft, wanted: Mapping[str, Fields], head: Head) -> None
         raise Stale(draft.entity_uid, {g: (wanted.get(g, {}), state.get(g, {})) for g in groups})
 
 
+class _Written(NamedTuple):
+    """What an event sets, and what its author knew, in the form of ``version``."""
+
+    version: int
+    set: State
+    base: Mapping[str, Stamp | None]
+
+
+def _written(draft: Draft, changed: State, memo: Memo, readers: Readers) -> _Written:
+    """Return a change as it is written; ``InvalidValue`` if it would not be read as it is meant."""
+    version = version_for(draft.kind, draft.type, readers)
+    steps = draft.kind.steps[version - 1 :]
+    said, stamps = _older(draft, changed, memo, steps) if steps else (changed, memo.stamps)
+    view = memo.stamps if draft.known is None else draft.known
+    last = _last_seen(view, _named(changed, memo.stamps))
+    seen = {versions.older_name(group, steps): stamp for group, stamp in last.items()}
+    return _Written(version, said, seen | {g: stamps.get(g) for g in _named(said, stamps)})
+
+
+def _older(
+    draft: Draft, changed: State, memo: Memo, steps: Sequence[Step]
+) -> tuple[State, Mapping[str, Stamp]]:
+    """Return a change and the stamps before it as they were called before ``steps``."""
+    known = _state_at(draft, memo)
+    said, stamps = versions.older(changed, known, memo.stamps, steps)
+    meant = {**known, **changed}
+    for group, fields in versions.newer(said, steps).items():
+        if not _is_so(meant, group, fields):
+            raise InvalidValue(group, NOT_YET)
+    return said, stamps
+
+
+def version_for(kind: Kind, event_type: str, readers: Readers) -> int:
+    """Return the version to write: the newest that every reader reads, if it can be written."""
+    oldest = kind.version
+    while oldest > 1 and all(change.down is not None for change in kind.steps[oldest - 2]):
+        oldest -= 1
+    read = min((said.get(event_type, 0) for said in readers), default=kind.version)
+    return max(oldest, min(kind.version, read))
+
+
 def _event(
-    draft: Draft,
-    changed: Mapping[str, Fields],
-    base: Memo,
-    author: Author,
-    place: tuple[int, UUID, int, int],
+    draft: Draft, written: _Written, author: Author, place: tuple[int, UUID, int, int]
 ) -> Event:
     ts, tx, tx_index, tx_size = place
-    stamps = base.stamps
-    # A closing event carries its base for every group, every event its base for the closing ones.
-    closes = any(group in changed for group in CLOSING_GROUPS)
-    groups = {*changed, *CLOSING_GROUPS, *(stamps if closes else ())}
-    view = stamps if draft.known is None else draft.known
-    personal = draft.reason is not None or any(draft.kind.is_personal(g) for g in changed)
+    personal = draft.reason is not None or any(draft.kind.is_personal(g) for g in written.set)
     return Event(
         event_id=uuid7(ts),
         origin=author.origin,
         entity_uid=draft.entity_uid,
         type=draft.type,
-        schema_version=draft.kind.event_types[draft.type],
+        schema_version=written.version,
         subject_uid=(draft.subject_uid or draft.entity_uid) if personal else None,
         ts=ts,
         effective=draft.effective,
         tx=tx,
         tx_index=tx_index,
         tx_size=tx_size,
-        set=changed,
-        base={group: stamps.get(group) for group in groups} | _last_seen(view, groups),
+        set=written.set,
+        base=written.base,
         voids=tuple(draft.voids),
         resolves=tuple(draft.resolves),
         actor=author.actor,
         reason=draft.reason if draft.reason is None else normal(draft.reason),
         request_id=author.request_id,
     )
+
+
+def _named(changed: State, stamps: Mapping[str, Stamp]) -> set[str]:
+    """Return the groups whose base a change carries: a closing one, or reopening, all there are."""
+    closes = any(group in changed for group in CLOSING_GROUPS)
+    return {*changed, *CLOSING_GROUPS, *(stamps if closes else ())}
 
 
 def _last_seen(view: Mapping[str, Stamp], named: Collection[str]) -> dict[str, Stamp]:

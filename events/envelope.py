@@ -39,7 +39,8 @@ class Event:
 
     ``set`` is ``{group: {field: value}}``, whole groups only. ``base`` is, for each of those
     groups and for the closing groups, the greatest stamp its author knew (``None``: never set);
-    one more entry names the group that changed last, as far as its author knew.
+    one more entry names the group that changed last, as far as its author knew. ``formerly`` says
+    how older releases called a group, where they did; it is in no bytes.
     """
 
     event_id: UUID
@@ -61,6 +62,7 @@ class Event:
     reason: str | None = None
     request_id: str = ""
     secret: Secret | None = None
+    formerly: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def stamp(self) -> Stamp:
@@ -149,8 +151,8 @@ def _document(event: Event, clear_groups: frozenset[str] | None) -> dict[str, Va
 
 
 # What tables can keep: PostgreSQL's integers, and instants of the years 1970 to 9998.
-_MAX_INT = 2**31 - 1
-_MAX_MICROS = 253_370_764_800_000_000  # a year is left for what is written upon it
+MAX_INT = 2**31 - 1
+MAX_MICROS = 253_370_764_800_000_000  # a year is left for what is written upon it
 
 
 # A NUL as JSON writes it, not a backslash that happens to be followed by the same letters.
@@ -199,13 +201,13 @@ def _event(doc: dict[str, Any]) -> Event:
         origin=_text(doc["origin"]),
         entity_uid=UUID(doc["entity_uid"]),
         type=_text(doc["type"]),
-        schema_version=_integer(doc["schema_version"], _MAX_INT),
+        schema_version=_integer(doc["schema_version"], MAX_INT),
         subject_uid=uid("subject_uid"),
-        ts=_integer(doc["ts"], _MAX_MICROS),
-        effective=None if "effective" not in doc else _integer(doc["effective"], _MAX_MICROS),
+        ts=_integer(doc["ts"], MAX_MICROS),
+        effective=None if "effective" not in doc else _integer(doc["effective"], MAX_MICROS),
         tx=UUID(doc["tx"]),
-        tx_index=_integer(doc["tx_index"], _MAX_INT),
-        tx_size=_integer(doc["tx_size"], _MAX_INT),
+        tx_index=_integer(doc["tx_index"], MAX_INT),
+        tx_size=_integer(doc["tx_size"], MAX_INT),
         set={_text(group): _fields(fields) for group, fields in doc["set"].items()},
         base={group: stamp_from_json(stamp) for group, stamp in doc["base"].items()},
         voids=tuple(UUID(target) for target in doc.get("voids", ())),
@@ -250,6 +252,11 @@ def opened(event: Event, values: Mapping[str, Fields], reason: str | None) -> Ev
     return replace(event, set=merged, reason=None if reason is None else _text(reason))
 
 
+def schema_urn(event_type: str, version: int) -> str:
+    """Return the name of the schema of an event's bytes."""
+    return f"urn:sins:{event_type}:{version}"
+
+
 def cloudevent(event: Event) -> dict[str, str]:
     """Return the CloudEvents 1.0 attributes of ``event``, for the binary content mode."""
     return {
@@ -260,7 +267,7 @@ def cloudevent(event: Event) -> dict[str, str]:
         "subject": str(event.entity_uid),
         "time": to_datetime(event.ts).isoformat().replace("+00:00", "Z"),
         "datacontenttype": "application/json",
-        "dataschema": f"urn:sins:{event.type}:{event.schema_version}",
+        "dataschema": schema_urn(event.type, event.schema_version),
         "partitionkey": str(event.entity_uid),
         "traceparent": traceparent_of(event.request_id, event.event_id),
     }

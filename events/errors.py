@@ -98,6 +98,10 @@ class UndecodableEvent(SinsError):
     """These bytes are not an event."""
 
 
+class UnknownEvent(UndecodableEvent):
+    """This release does not know events of this type or version."""
+
+
 class MissingKey(SinsError):
     """The key of this event's personal values is not at hand."""
 

@@ -37,7 +37,7 @@ def genesis_events(network: UUID) -> Iterator[Event]:
                 origin=ORIGIN,
                 entity_uid=coded_uid(network, kind.name, entity.code),
                 type=kind.genesis_type,
-                schema_version=kind.event_types[kind.genesis_type],
+                schema_version=entity.schema_version,
                 ts=entity.n,
                 tx=event_id,
                 set=normal(entity.set),

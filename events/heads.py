@@ -15,13 +15,16 @@ from events import sql
 from events.envelope import canonical
 from events.fold import Memo, RowKey
 from events.keys import open_state, seal_state
-from events.registry import Kind, kind_named
+from events.registry import Kind, kind_named, versions
 from events.stamp import Stamp, known_stamp
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What this location knows of an entity while its row is locked (or when it was read)."""
+    """What this location knows of an entity while its row is locked (or when it was read).
+
+    ``version`` is that of its kind's events in which the memo was folded.
+    """
 
     entity_uid: UUID
     kind_name: str
@@ -29,11 +32,18 @@ class Head:
     has_open_voids: bool = False
     has_closing_conflicts: bool = False
     parked_reason: str | None = None
+    version: int = 1
 
     @property
     def exists(self) -> bool:
         """Whether the entity has an event that is not withdrawn."""
         return bool(self.memo.stamps)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a release of another version folded it: nothing can go on from its memo."""
+        version = versions().get(self.kind_name, self.version)
+        return self.exists and self.parked_reason is None and self.version != version
 
     @property
     def kind(self) -> Kind:
@@ -187,6 +197,7 @@ def _head(row: tuple[Any, ...]) -> Head:
         has_open_voids,
         has_closing_conflicts,
         parked_reason,
+        document.get("version", 1),
     )
 
 
@@ -223,6 +234,7 @@ def _document(head: Head) -> dict[str, object]:
         "memo": {
             "stamps": [[*stamp.to_json(), names] for stamp, names in groups.items()],
             "open": codes,
+            "version": head.version,
         },
         "state": "\\x" + seal_state(memo.state).hex(),
     }

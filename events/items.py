@@ -283,5 +283,6 @@ def _sides(outline: Outline, state: State, events: dict[UUID, Event]) -> list[Si
 
 
 def _side(event: Event, group: str, state: State) -> Side:
-    fields = event.set[group] or None  # a group without any field is one that cannot be read
+    # A group without any field is one that cannot be read; none, one of an unknown version.
+    fields = event.set.get(group) or None
     return Side(event, group, fields, is_kept=fields is not None and fields == state.get(group))

@@ -9,8 +9,10 @@ from uuid import UUID
 
 from events import keys, sql
 from events.envelope import Event, from_raw
-from events.errors import MissingKey
+from events.errors import MissingKey, UndecodableEvent, UnknownEvent
+from events.registry import kind_of_type
 from events.stamp import to_datetime
+from events.versions import upcast
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,30 @@ def stored(
     return found
 
 
+def as_read(event: Event) -> Event:
+    """Return an event, just decoded, in the form that this release folds and shows.
+
+    Whatever is read passes here, once: from the log, from another location, or as it was written.
+    ``UnknownEvent`` if no module here knows its type, or only an earlier version of it.
+    """
+    kind = kind_of_type(event.type)
+    if kind is None or not 1 <= event.schema_version <= kind.version:
+        raise UnknownEvent
+    return upcast(event, kind.steps)
+
+
+def opened(item: Stored) -> Event:
+    """Return an event with all its values, in the form that this release folds.
+
+    ``MissingKey`` or ``UndecodableEvent`` (``UnknownEvent``) if it cannot be.
+    """
+    return as_read(keys.open_event(*item))
+
+
 def load(entity_uids: Iterable[UUID], known_at: datetime | None = None) -> dict[UUID, list[Event]]:
-    """Return the opened events of each entity; ``MissingKey`` if one cannot be read here."""
+    """Return the events of each entity; raises what ``opened`` does."""
     return {
-        uid: [keys.open_event(*item) for item in items]
+        uid: [opened(item) for item in items]
         for uid, items in stored(entity_uids, known_at).items()
     }
 
@@ -132,12 +154,23 @@ def of_transactions(wanted: Collection[Transaction]) -> dict[Transaction, list[S
     return found
 
 
-def readable(stored: Stored) -> Event:
-    """Return the event; where they cannot be read here, its personal groups have no field."""
+def readable(item: Stored) -> Event:
+    """Return an event as far as it can be read here: pages show it, nothing is folded of it.
+
+    Where they cannot be read, its personal groups have no field.
+    """
     try:
-        return keys.open_event(*stored)
+        return as_shown(keys.open_event(*item))
     except MissingKey:
-        return from_raw(stored[0])
+        return as_shown(from_raw(item[0]))
+
+
+def as_shown(event: Event) -> Event:
+    """Return an event as ``as_read`` does; as it was written if this release does not know it."""
+    try:
+        return as_read(event)
+    except UndecodableEvent:
+        return event
 
 
 def raw_of(event_ids: Iterable[UUID]) -> dict[UUID, bytes]:

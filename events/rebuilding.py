@@ -1,4 +1,4 @@
-"""Folding many entities again, batch by batch: after a repair of code or key, or of a row.
+"""Folding many entities again, batch by batch: after an upgrade, a repair of key or row.
 
 Every batch is a transaction of its own and right by itself: a run that was ended is simply begun
 again. Memory stays flat however many entities there are.
@@ -6,6 +6,7 @@ again. Memory stays flat however many entities there are.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ from events.digest import BUCKET
 from events.models import Conflict, EntityHead, Event
 from events.recorder import Found, rebuild
 from events.refold import POISON
-from events.registry import kinds
+from events.registry import kinds, versions
 
 BATCH = 300  # entities
 FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
@@ -35,12 +36,14 @@ Unit = Collection[UUID]  # what is folded together, or not at all
 class Selection:
     """Which entities: all that any table knows, unless something narrows them.
 
-    ``uids`` names them; ``buckets`` are those of the state digest.
+    ``uids`` names them; ``buckets`` are those of the state digest. Due is, after an upgrade, what
+    a release of another version folded, and what is parked.
     """
 
     uids: Collection[UUID] | None = None
     buckets: Collection[int] | None = None
     is_parked_only: bool = False
+    is_due_only: bool = False
 
 
 @dataclass(slots=True)
@@ -60,6 +63,10 @@ _PAGE = "SELECT entity_uid FROM ({tables}) AS known ORDER BY entity_uid LIMIT %(
 _NAMED = " AND entity_uid = ANY(%(uids)s)"
 _IN_BUCKETS = f" AND {BUCKET} = ANY(%(buckets)s)"
 _IS_PARKED = " AND parked_reason IS NOT NULL"
+_IS_OTHER = "coalesce(memo -> 'version', '1') <> %(versions)s::jsonb -> kind"
+_IS_STALE = f" AND parked_reason IS NULL AND {_IS_OTHER}"
+_IS_DUE = f" AND (parked_reason IS NOT NULL OR {_IS_OTHER})"
+_COUNT = "SELECT count(*) FROM events_entityhead WHERE true {narrowed}"
 
 _PARKED_AMONG = """
 SELECT entity_uid FROM events_entityhead
@@ -75,7 +82,7 @@ def rebuild_all(
 ) -> Tally:
     """Fold entities again and make their rows right; return what was found.
 
-    1. What is not parked, each entity by itself.
+    1. What is not parked, each entity by itself; of what is due, what was folded otherwise.
     2. What is parked, together with what shares a transaction with it; what folds is parked no
        longer.
 
@@ -83,7 +90,7 @@ def rebuild_all(
     """
     tally = Tally()
     if not selection.is_parked_only:  # 1
-        for page in _pages(selection, [*_tables(), EntityHead]):
+        for page in _unparked_pages(selection):
             parked = _parked_among(page)
             _fold([[uid] for uid in page if uid not in parked], tally, is_dry_run)
             tell(tally.entities)
@@ -97,10 +104,11 @@ def expected(selection: Selection) -> int:
     """Return about how many entities a selection is, for a progress bar."""
     if selection.uids is not None:
         return len(selection.uids)
-    known = EntityHead.objects.all()
-    if selection.is_parked_only:
-        known = known.filter(parked_reason__isnull=False)
-    return known.count()
+    parked = _IS_PARKED if selection.is_parked_only else ""
+    with connection.cursor() as cursor:
+        query = _COUNT.format(narrowed=_IS_DUE if selection.is_due_only else parked)
+        cursor.execute(query, {"versions": _versions()})
+        return int(cursor.fetchone()[0])
 
 
 def _fold(units: Sequence[Unit], tally: Tally, is_dry_run: bool) -> None:
@@ -121,6 +129,12 @@ def _fold(units: Sequence[Unit], tally: Tally, is_dry_run: bool) -> None:
         found = rebuild(uids, is_dry_run=is_dry_run, poison=reason)
     tally.entities += len(uids)
     tally.found.add(found)
+
+
+def _unparked_pages(selection: Selection) -> Iterator[list[UUID]]:
+    if selection.is_due_only:
+        return _pages(selection, [EntityHead], _IS_STALE)
+    return _pages(selection, [*_tables(), EntityHead])
 
 
 def _parked_units(selection: Selection, seen: set[UUID]) -> Iterator[Unit]:
@@ -162,6 +176,7 @@ def _pages(
     asked: dict[str, Any] = {
         "uids": list(selection.uids or ()),
         "buckets": list(selection.buckets or ()),
+        "versions": _versions(),
     }
     start: UUID | None = FIRST
     while start is not None:
@@ -172,6 +187,10 @@ def _pages(
             yield page
         is_end = len(page) < BATCH or page[-1] == LAST
         start = None if is_end else UUID(int=page[-1].int + 1)
+
+
+def _versions() -> str:
+    return json.dumps(versions())
 
 
 def _parked_among(uids: Sequence[UUID]) -> set[UUID]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from events import comparing, cursors, guard, heads, items, keys, log, refold, sql
+from events import comparing, contacts, cursors, guard, heads, items, keys, log, refold, sql
 from events.comparing import Found, Repair
 from events.drafting import Author, Draft, events_of
 from events.envelope import Event, to_raw
@@ -59,8 +59,8 @@ def record(drafts: Sequence[Draft], author: Author) -> list[Event]:
 
     1. Lock the heads, in uid order.
     2. Refuse what is stale or settled; stamp; drop what is so already.
-    3. Keep the events, their values sealed.
-    4. Fold; make the rows equal to the result.
+    3. Keep the events, in a form that all locations can read, their values sealed.
+    4. Fold them as they will be read; make the rows equal to the result.
     5. Last, one outbox entry for the transaction: the sequencer numbers it after the commit.
 
     Raises a ``SinsError`` (``Recovering``: no writes here now); then nothing is written.
@@ -74,16 +74,20 @@ def record(drafts: Sequence[Draft], author: Author) -> list[Event]:
     with recording() as mark:
         lock = heads.lock({draft.entity_uid: draft.kind.name for draft in drafts})  # 1
         known_keys = keys.stored_keys(subjects)
+        announced = contacts.announced() if any(draft.kind.steps for draft in drafts) else None
         locked = heads.locked(lock)
         [(_, is_recovering, ahead_ms)] = mark.rows()
         if is_recovering:
             raise Recovering
+        locked = _renewed(locked)
         items.refuse_settled(drafts)  # 2
         stamped = replace(author, now=clamped(author.now, ahead_ms))
-        events = events_of(drafts, locked, stamped)
-        if not events:
+        readers = contacts.readers(announced) if announced is not None else ()
+        written = events_of(drafts, locked, stamped, readers)
+        if not written:
             return []
-        log.insert(_sealed(events, known_keys), author.now)  # 3
+        log.insert(_sealed(written, known_keys), author.now)  # 3
+        events = [log.as_read(event) for event in written]
         refold.refold(locked, events)  # 4
         sql.execute("INSERT INTO events_outbox (tx) VALUES (%s)", [events[0].tx])  # 5
     return events
@@ -107,6 +111,8 @@ def receive(arrived: Sequence[Sealed], received: Received) -> list[Event]:
             keys.store_wrapped(_travelled(new))
             kinds = {item.event.entity_uid: _kind_name(item.event) for item in new}
             locked = heads.locked(heads.lock(kinds))  # 3
+            if received.poison is None:
+                locked = _renewed(locked)
             refold.refold_received(locked, new, received.poison)  # 4
         if received.advance is not None:
             cursors.number(received.advance)  # 5
@@ -168,6 +174,16 @@ def _repair(
     if poison is not None:
         return comparing.parked(known, poison)
     return comparing.compare(known, suspects)
+
+
+def _renewed(locked: dict[UUID, Head]) -> dict[UUID, Head]:
+    """Fold again what a release of another version folded; return all heads as they are now."""
+    stale = {uid: head for uid, head in locked.items() if head.is_stale}
+    if not stale:
+        return locked
+    repair = comparing.compare(stale)
+    comparing.write(repair)
+    return {**locked, **{head.entity_uid: head for head in repair.heads}}
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import DataError, IntegrityError
 from django.db.models import Model
 
-from events import heads, keys, log, projection, sql
+from events import heads, log, projection, sql
 from events.conflicts import Conflict, conflicts
 from events.envelope import Event
 from events.errors import MissingKey, SinsError, UndecodableEvent
@@ -101,9 +101,11 @@ def _readable(head: Head, item: Sealed) -> Event:
     event = item.event
     if event.secret is not None and item.wrapped is None:
         raise MissingKey
-    if _understood(event).name != head.kind_name:
+    read = log.as_read(event)
+    # Of an entity whose first event was of an unknown type nobody has said yet what it is.
+    if head.kind_name and kind_of([read]).name != head.kind_name:
         raise UndecodableEvent
-    return event
+    return read
 
 
 def is_fast(head: Head, new: Sequence[Event]) -> bool:
@@ -147,7 +149,7 @@ def _resume(head: Head, new: Sequence[Event], work: Work) -> None:
             difference.new.append((uid, version))
         elif version.valid_to is not None:
             difference.ended.append(((uid, version.key.code, version.valid_from), version.valid_to))
-    work.heads.append(replace(head, memo=folded.memo))
+    work.heads.append(replace(head, memo=folded.memo, version=kind.version))
     _derive(head, folded.memo, work)
 
 
@@ -174,8 +176,8 @@ def fold_anew(known: Iterable[Head], stored: Mapping[UUID, Sequence[Stored]]) ->
     for head in known:
         uid = head.entity_uid
         try:
-            events = [keys.open_event(*item) for item in stored[uid]]
-            kind = understood(events)
+            events = [log.opened(item) for item in stored[uid]]
+            kind = kind_of(events)
         except (MissingKey, UndecodableEvent) as exc:
             wanted.heads.append(replace(head, parked_reason=type(exc).__name__))
             continue
@@ -191,24 +193,18 @@ def fold_anew(known: Iterable[Head], stored: Mapping[UUID, Sequence[Stored]]) ->
                 folded.memo,
                 has_open_voids(events),
                 any(item.is_closing for item in found),
+                version=kind.version,
             )
         )
     return wanted
 
 
-def understood(events: Iterable[Event]) -> Kind:
-    """Return the kind of an entity by its events; ``UndecodableEvent`` if this release has none."""
-    kinds = [_understood(event) for event in events]
-    if len({kind.name for kind in kinds}) != 1:
+def kind_of(events: Iterable[Event]) -> Kind:
+    """Return the kind of an entity by its events; ``UndecodableEvent`` if they are of several."""
+    found = {kind.name: kind for event in events if (kind := kind_of_type(event.type))}
+    if len(found) != 1:
         raise UndecodableEvent
-    return kinds[0]
-
-
-def _understood(event: Event) -> Kind:
-    kind = kind_of_type(event.type)
-    if kind is None or event.schema_version > kind.event_types[event.type]:
-        raise UndecodableEvent
-    return kind
+    return found.popitem()[1]
 
 
 def _joined(first: Difference, second: Difference) -> Difference:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from events.fold import CLOSING_GROUPS, Row, RowKey, RowsOf, State
+from events.versions import Forms, Step
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -40,20 +41,23 @@ class GenesisEntity:
     """A built-in entity with a code, the same everywhere: an entity type, a detail type.
 
     ``n`` is the stamp of its genesis event for ever; a changed definition is one more entry with
-    the same code and the next free ``n`` of its kind.
+    the same code and the next free ``n`` of its kind. Its bytes are for ever, too: it stays of the
+    ``schema_version`` in which it was first written.
     """
 
     n: int
     code: str
     set: Mapping[str, Mapping[str, Any]]
+    schema_version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of entity.
 
-    ``event_types`` maps each event type to its schema version; ``clear_groups`` are the groups
-    that hold nothing personal; ``rows`` is pure.
+    ``event_types`` maps each event type to its schema version, the same for all: 1 and one more
+    for each of ``steps``. ``groups`` are the forms of the present version; ``clear_groups`` those
+    that hold nothing personal, older names included. ``rows`` is pure.
     """
 
     name: str
@@ -64,6 +68,13 @@ class Kind:
     derived: Sequence[Derived] = ()
     genesis: Sequence[GenesisEntity] = field(default=())
     genesis_type: str = ""
+    groups: Forms = field(default_factory=dict)
+    steps: Sequence[Step] = ()
+
+    @property
+    def version(self) -> int:
+        """The version of its events that this release writes when all can read it."""
+        return len(self.steps) + 1
 
     def is_personal(self, group: str) -> bool:
         """Whether values of ``group`` may only be kept sealed in the log."""
@@ -79,6 +90,8 @@ def register(kind: Kind) -> Kind:
     taken = [event_type for event_type in kind.event_types if event_type in _by_type]
     if kind.name in _kinds or taken:
         raise ValueError(f"{kind.name} or {taken} is registered already")
+    if set(kind.event_types.values()) != {kind.version}:
+        raise ValueError(f"{kind.name}: all events are of version {kind.version}")
     if len({entity.n for entity in kind.genesis}) < len(kind.genesis):
         raise ValueError(f"{kind.name}: a genesis number is used twice")
     _kinds[kind.name] = kind
@@ -99,6 +112,16 @@ def kind_named(name: str) -> Kind:
 def kind_of_type(event_type: str) -> Kind | None:
     """Return the kind an event type belongs to; ``None`` if no module here knows it."""
     return _by_type.get(event_type)
+
+
+def versions() -> dict[str, int]:
+    """Return the version of each kind: what is folded here is folded in it."""
+    return {kind.name: kind.version for kind in kinds()}
+
+
+def event_types() -> dict[str, int]:
+    """Return the newest version of each event type that this release reads."""
+    return {name: version for kind in kinds() for name, version in kind.event_types.items()}
 
 
 def wide_rows(table: str, groups: Mapping[str, Sequence[str]]) -> RowsOf:

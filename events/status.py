@@ -14,6 +14,7 @@ from django.db import connection
 from events import contacts, digest, items
 from events.genesis import genesis_version
 from events.recovery import is_recovering
+from events.registry import event_types
 from events.streams import Position, each_epoch, epochs, positions, stopped
 
 EQUAL, CATCHING_UP, UNEQUAL, UNKNOWN = "equal", "catching up", "unequal", "unknown"
@@ -256,8 +257,11 @@ def _differs(view: _View, contact: Mapping[str, Any]) -> bool:
 
 
 def _speaks_the_same(contact: Mapping[str, Any]) -> bool:
-    """Whether the peer has the same built-in entities: a release ahead it may have more."""
-    return bool(contact["capabilities"].get("genesis") == genesis_version())
+    """Whether the peer's rows are to be the same: a release ahead it may make others."""
+    said = contact["capabilities"]
+    return bool(
+        said.get("genesis") == genesis_version() and said.get("event_types") == event_types()
+    )
 
 
 def _own_writes(view: _View, peers: Sequence[Mapping[str, Any]]) -> tuple[int, float | None, bool]:

@@ -36,6 +36,7 @@ from events.errors import (
     SinsError,
     Stale,
     TooLarge,
+    UndecodableEvent,
     Unknown,
     UnknownItem,
 )
@@ -85,6 +86,7 @@ _STATUS_OF: Final[Sequence[tuple[type[Exception], int]]] = (
     (NotAlone, 409),
     (UnknownItem, 404),
     (MissingKey, 409),
+    (UndecodableEvent, 409),
     (Stale, 412),
     (TooLarge, 413),
     (Recovering, 503),

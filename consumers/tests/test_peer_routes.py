@@ -190,7 +190,9 @@ def test_heartbeat_is_kept_and_answered(client, written):
     "body",
     [b"", b"[]", b"{}", b"\xff", b'{"heads": 5}',
      (b'{"heads":{"a":{"epoch":1,"seq":-1,"chain":""}},"digest":"","digest_heads":{},"clock":1,'
-     b'"capabilities":{}}')],
+     b'"capabilities":{}}'),
+     (b'{"heads":{},"digest":"","digest_heads":{},"clock":1,'
+      b'"capabilities":{"event_types":{"customers.entity_created":"2"}}}')],
 )  # fmt: skip
 def test_malformed_heartbeat_is_refused(client, body):
     assert beat(client, body).status_code == 400

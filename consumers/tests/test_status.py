@@ -16,6 +16,7 @@ from events import contacts, recovery, streams
 from events.contacts import Said
 from events.digest import take
 from events.genesis import genesis_version
+from events.registry import event_types
 from events.status import summary, sync_status
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.feature("S06")]
@@ -28,7 +29,7 @@ def says(location: str, digest: str = "", offset: int | None = 3, **heads: int) 
         value = streams.chain_at(origin, 1, seq) or b"?"
         said[origin] = {"epoch": 1, "seq": seq, "chain": value.hex()}
     numbers = {origin: [1, seq] for origin, seq in heads.items() if seq} if digest else {}
-    capabilities = {"genesis": genesis_version()}
+    capabilities = {"genesis": genesis_version(), "event_types": event_types()}
     contacts.note(location, Said(said, digest, numbers, 0, capabilities), offset)
 
 

@@ -55,5 +55,15 @@ def test_a_changed_definition_replaces_the_first_without_a_conflict(
     assert labels == ["Person", "Human"]
 
 
+@pytest.mark.feature("S09")
+def test_a_later_schema_version_leaves_them_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [
+        to_raw(made) for made in genesis_events(NETWORK) if made.type in ENTITY_TYPE.event_types
+    ]
+    later = replace(ENTITY_TYPE, event_types={ENTITY_TYPE.genesis_type: 2}, steps=((),))
+    monkeypatch.setattr("events.genesis.kinds", lambda: [later])
+    assert [to_raw(made) for made in genesis_events(NETWORK)] == before
+
+
 def replaced(genesis: tuple[GenesisEntity, ...]) -> object:
     return replace(ENTITY_TYPE, genesis=genesis)

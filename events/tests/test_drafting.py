@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from events.drafting import Author, Draft, events_of
+from events.drafting import Author, Draft, events_of, version_for
 from events.envelope import Event
 from events.errors import AlreadyExists, InvalidValue, Parked, Stale, Unknown
 from events.fold import fold
@@ -16,6 +17,7 @@ from events.heads import Head, etag
 from events.registry import STRUCTURAL_GROUPS, Kind
 from events.tests.histories import DETAIL, ENTITY
 from events.tests.making import event
+from events.versions import TEXT, Regrouped
 
 KIND = Kind("detail", {"detail.changed": 1}, {}, DETAIL.rows, clear_groups=STRUCTURAL_GROUPS)
 
@@ -203,3 +205,101 @@ def test_personal_values_name_their_subject() -> None:
     assert two.subject_uid is None
     (three,) = made(head_of(START), draft({"deleted": True}, reason="asked"))
     assert three.subject_uid == ENTITY
+
+
+# A release later: a phone is two groups, and what used to be a surname is a family name.
+def _phones(fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    dialled = str(fields["value"] or "").partition("/")
+    return {"prefix": {"value": dialled[0] or None}, "number": {"value": dialled[2] or None}}
+
+
+def _phone(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    said = [parts.get(name, {}).get("value") or "" for name in ("prefix", "number")]
+    return {"value": "/".join(said) if any(said) else None}
+
+
+SPLIT = Regrouped("phone", ("prefix", "number"), {"value": TEXT}, _phones, _phone)
+RENAMED = Regrouped(
+    "surname",
+    ("family",),
+    {"value": TEXT},
+    lambda fields: {"family": fields},
+    lambda parts: parts["family"],
+)
+LATER = replace(
+    KIND,
+    event_types={"detail.changed": 3},
+    clear_groups=STRUCTURAL_GROUPS | {"prefix", "number", "phone"},
+    steps=((SPLIT,), (RENAMED,)),
+)
+NOBODY: Mapping[str, int] = {}
+
+
+def later(values: Mapping[str, Any], readers: Sequence[Mapping[str, int]], **given: Any) -> Event:
+    head = Head(ENTITY, LATER.name, fold([IN_PARTS, CALLED], DETAIL.rows).memo, version=3)
+    wanted = replace(draft(values, **given), kind=LATER)
+    author = Author(actor=None, origin="loc1", now=100)
+    (one,) = events_of([wanted], {ENTITY: head}, author, readers)
+    return one
+
+
+IN_PARTS = event(10, {"prefix": "030", "number": "1"})
+CALLED = event(20, {"number": "2", "family": "Ek"})
+
+
+@pytest.mark.feature("S09")
+@pytest.mark.parametrize(
+    ("readers", "version"),
+    [
+        ([], 3),
+        ([{"detail.changed": 3}], 3),
+        ([{"detail.changed": 4}, {"detail.changed": 3}], 3),
+        ([{"detail.changed": 3}, {"detail.changed": 2}], 2),
+        ([{"detail.changed": 3}, NOBODY], 1),
+        ([{"something.else": 3}], 1),
+    ],
+)
+def test_the_newest_version_that_all_read_is_written(
+    readers: Sequence[Mapping[str, int]], version: int
+) -> None:
+    assert later({"family": "Dahl"}, readers).schema_version == version
+
+
+@pytest.mark.feature("S09")
+def test_older_than_what_a_release_still_writes_it_never_writes() -> None:
+    no_way_back = replace(LATER, steps=((replace(SPLIT, down=None),), (RENAMED,)))
+    assert version_for(no_way_back, "detail.changed", [NOBODY]) == 2
+    assert version_for(replace(LATER, steps=((), ())), "detail.changed", [NOBODY]) == 1
+
+
+@pytest.mark.feature("S09")
+def test_an_older_version_names_the_groups_as_it_did() -> None:
+    one = later({"family": "Dahl"}, [{"detail.changed": 1}])
+    assert one.set == {"surname": {"value": "Dahl"}}
+    assert one.base == {
+        "surname": CALLED.stamp, "deleted": None, "merged_into": None,
+        "phone": CALLED.stamp,  # of the last change of another group
+    }  # fmt: skip
+    assert one.subject_uid == ENTITY
+
+
+@pytest.mark.feature("S09")
+def test_a_part_of_an_older_group_is_written_with_the_rest_of_it() -> None:
+    one = later({"number": "3"}, [{"detail.changed": 1}])
+    assert one.set == {"phone": {"value": "030/3"}}
+    assert one.base == {
+        "phone": IN_PARTS.stamp, "deleted": None, "merged_into": None, "surname": CALLED.stamp,
+    }  # fmt: skip
+    assert one.subject_uid is None, "it was clear before, too"
+    closing = later({"deleted": True}, [{"detail.changed": 1}])
+    assert closing.base == {
+        "phone": IN_PARTS.stamp, "surname": CALLED.stamp, "deleted": None, "merged_into": None,
+    }  # fmt: skip
+
+
+@pytest.mark.feature("S09")
+def test_what_an_older_version_cannot_say_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="older release") as refused:
+        later({"number": "3", "prefix": "0/30"}, [{"detail.changed": 1}])
+    assert refused.value.field == "prefix"
+    assert later({"number": "3", "prefix": "0/30"}, []).set["prefix"] == {"value": "0/30"}

@@ -112,8 +112,8 @@ MUTANTS = [
     Mutant(
         "the last change its author knew is not in the base",
         "events/drafting.py",
-        " | _last_seen(view, groups)",
-        "",
+        "seen | {g: stamps",
+        "{g: stamps",
         f"{DRAFTING}::test_base_names_the_last_change_its_author_knew_whatever_its_group",
     ),
     Mutant(

@@ -4,7 +4,14 @@ from django.db import models
 
 from events.models import Versioned
 from events.registry import STRUCTURAL_GROUPS, Kind, wide_rows
+from events.versions import TEXT
 
+AMOUNT = {"type": ["string", "null"], "pattern": r"^-?[0-9]+\.[0-9]{2}$"}
+FORMS = {
+    "title": {"title": TEXT},
+    "price": {"amount": AMOUNT, "currency": TEXT},
+    "note": {"note": TEXT},
+}
 GROUPS = {"title": ("title",), "price": ("amount", "currency"), "note": ("note",)}
 
 
@@ -21,4 +28,5 @@ OFFER = Kind(
     tables={"offer": Offer},
     rows=wide_rows("offer", GROUPS),
     clear_groups=STRUCTURAL_GROUPS | {"title", "price"},
+    groups=FORMS,
 )

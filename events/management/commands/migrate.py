@@ -12,6 +12,8 @@ from django.core.management.commands import migrate
 from django.db import connections
 from psycopg import sql
 
+from events.console import Meter
+
 OWNER: Final = "owner"
 # What the log holds is never changed or taken back; ciphertexts and keys only by erasure.
 RIGHTS: Final = {
@@ -26,7 +28,7 @@ OTHER_RIGHTS: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 
 class Command(migrate.Command):
-    """Migrate as the owner, make the cache table, grant, record what is built in."""
+    """Migrate as the owner, make the cache table, grant, record what is built in, fold again."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Let the owner's connection be the one to migrate where there is one."""
@@ -35,7 +37,10 @@ class Command(migrate.Command):
             parser.set_defaults(database=OWNER)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """1. tables, 2. the cache's table, 3. grants, 4. home, 5. genesis events; each again."""
+        """1. tables, 2. cache's table, 3. grants, 4. home, 5. genesis events, 6. rows as of today.
+
+        Each may be repeated.
+        """
         super().handle(*args, **options)
         if options["app_label"] or options["plan"] or options["check_unapplied"]:
             return
@@ -47,6 +52,25 @@ class Command(migrate.Command):
         home.settle()
         home.refuse_copy(threading.Event())
         record_genesis(time.time_ns() // 1000)
+        self._fold_again(options["verbosity"])
+
+    def _fold_again(self, verbosity: int) -> None:
+        """Fold what a release of another version folded, and try what is parked once more."""
+        from events import contacts, digest
+        from events.rebuilding import Selection, expected, rebuild_all
+
+        due = Selection(is_due_only=True)
+        count = expected(due)
+        if not count:
+            return
+        meter = Meter(self.stderr, count, "records")
+        found = rebuild_all(due, tell=meter.show).found
+        meter.clear()
+        if found.rows:
+            contacts.note_digest(digest.take())  # peers compare with what stands now
+        if verbosity:
+            again, parked = len(found.uids), len(found.parked)
+            self.stdout.write(f"{again} records folded again; {parked} are parked.")
 
 
 def grant_application_rights(alias: str) -> None:
