@@ -17,6 +17,7 @@ from events.registry import (
     register,
     wide_rows,
 )
+from events.versions import BOOLEAN, DATE, INTEGER, TEXT, UID
 
 ENTITY_TYPES = {"PERSON": "Person", "INSTITUTION": "Institution"}
 
@@ -32,6 +33,9 @@ DETAIL_TYPES = {
     "notes": ("Notes", "text", False, 8),
     "owner": ("Owner", "member", False, 9),
 }
+
+# The form of a detail's value, by the type of its detail type; the others are text.
+_FORMS = {"date": DATE, "member": UID}
 
 _ENTITY = RowKey("entity", "")
 _NAMED_BY = ("name", "surname", "company", "document_number", "email", "phone")
@@ -101,6 +105,14 @@ ENTITY = Kind(
     tables={"entity": Entity, "detail": EntityDetail},
     rows=entity_rows,
     derived=(Derived(SearchKey, frozenset({*SEARCHED_CODES, DELETED}), search_keys),),
+    groups={
+        "type": {"value": TEXT},
+        "display_name": {"value": TEXT},
+        **{
+            code: {"value": _FORMS.get(value_type, TEXT)}
+            for code, (_, value_type, *_) in DETAIL_TYPES.items()
+        },
+    },
 )
 
 ENTITY_TYPE = Kind(
@@ -114,6 +126,7 @@ ENTITY_TYPE = Kind(
         for n, code in ((1, "PERSON"), (2, "INSTITUTION"))
     ),
     genesis_type="customers.entity_type_defined",
+    groups={"definition": {"code": TEXT, "label": TEXT}},
 )
 
 DETAIL_TYPE = Kind(
@@ -143,6 +156,16 @@ DETAIL_TYPE = Kind(
         for code, (label, value_type, searchable, n) in DETAIL_TYPES.items()
     ),
     genesis_type="customers.detail_type_defined",
+    groups={
+        "definition": {
+            "code": TEXT,
+            "label": TEXT,
+            "value_type": TEXT,
+            "is_personal": BOOLEAN,
+            "is_searchable": BOOLEAN,
+            "position": INTEGER,
+        }
+    },
 )
 
 
