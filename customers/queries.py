@@ -130,7 +130,8 @@ def customer_as_of(
 ) -> Customer | None:
     """Return a customer as it was at ``instant``, as this location knew it at ``known_at``.
 
-    None if there was none, or it was closed. Raises ``Unknown`` if there never was one.
+    None if there was none, or it was closed. Raises ``Unknown`` if there never was one,
+    ``MissingKey`` or ``UndecodableEvent`` if one of its events cannot be read here.
     """
     head = heads.read([entity_uid]).get(entity_uid)
     if head is None or head.kind_name != ENTITY.name:

@@ -27,6 +27,7 @@ from events.errors import (
     SinsError,
     Stale,
     TooLarge,
+    UndecodableEvent,
     UnknownItem,
 )
 from events.fold import CLOSING_GROUPS, DELETED, MERGED_INTO
@@ -130,7 +131,7 @@ def _settle_record(wanted: Wanted, author: Author, basis: Basis) -> Errors:
         rest = [pair for pair in wanted if exc.item_ids.isdisjoint(pair[1].outline.open_ids)]
         late: Errors = {pair[0].item_id: exc for pair in wanted if pair not in rest}
         return late | (_settle_record(rest, author, basis) if rest else {})
-    except (Stale, Parked, MissingKey) as exc:
+    except (Stale, Parked, MissingKey, UndecodableEvent) as exc:
         return {choice.item_id: exc for choice, _ in wanted}
     return {}
 

@@ -29,7 +29,7 @@ from customers.responses import get_or_404, render_part
 from customers.search import search
 from events import audit, sql
 from events.audit import Filter
-from events.errors import InvalidValue, Parked, Stale, Unknown
+from events.errors import InvalidValue, MissingKey, Parked, Stale, UndecodableEvent, Unknown
 
 PAGE_SIZE = 50
 EXACT_HIT_LIMIT = 100
@@ -107,8 +107,12 @@ def customer_record(request: HttpRequest, entity_uid: UUID) -> HttpResponse:
     is_valid = form.is_valid()
     as_of, known_at = form.cleaned_data.get("as_of"), form.cleaned_data.get("known_at")
     shown: Customer | None = customer
+    is_readable = True
     if as_of or known_at:
-        shown = queries.customer_as_of(entity_uid, as_of, known_at)
+        try:
+            shown = queries.customer_as_of(entity_uid, as_of, known_at)
+        except (MissingKey, UndecodableEvent):
+            shown, is_readable = None, False
     moments = timeline.moments(queries.history(entity_uid))
     timeline.mark(moments, queries.parallel(entity_uid))
     timeline.explain(moments, audit.page(Filter(entity_uid=entity_uid), HISTORY_LIMIT)[0])
@@ -121,6 +125,7 @@ def customer_record(request: HttpRequest, entity_uid: UUID) -> HttpResponse:
         "as_of": as_of,
         "known_at": known_at,
         "is_past": bool(as_of or known_at),
+        "is_readable": is_readable,
         "open_conflicts": open_count(entity_uid),
         "is_provider": _is_provider(request),
     }

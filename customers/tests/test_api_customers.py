@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Access
 from customers import commands, queries
+from customers.tests.apart import head_of, write_elsewhere
 from customers.tests.browsing import change, close, enter
 from customers.tests.calling import Caller, fields
 from events import sql
@@ -193,6 +194,23 @@ class TestRead:
         assert "ETag" not in then
         assert agent.get(f"customers/{uid}").json()["name"] == "Anna"
         assert agent.get(f"customers/{uid}", {"as_of": "2000-01-01"}).status_code == 404
+
+    @pytest.mark.feature("T09")
+    @pytest.mark.feature("S09")
+    @pytest.mark.parametrize(
+        "given", [{"is_key_here": False}, {"type": "customers.of_a_later_release"}], ids=str
+    )
+    def test_as_it_was_is_refused_while_an_event_of_it_cannot_be_read(
+        self, agent: Caller, given: dict[str, Any]
+    ) -> None:
+        uid = enter(name="Ana")
+        before = queries.get(uid).updated_at
+        assert before is not None
+        write_elsewhere(head_of(uid), {"email": "a@b.c"}, **given)
+        assert agent.get(f"customers/{uid}").json()["name"] == "Ana"
+        then = agent.get(f"customers/{uid}", {"as_of": before.isoformat()})
+        assert then.status_code == 409
+        assert then.json()["type"] == "urn:sins:problem:conflict"
 
 
 class TestChange:

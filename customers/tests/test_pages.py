@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from pytest_django import Settings
 from accounts.authors import now_us
 from accounts.models import Access, Member
 from customers.commands import When
+from customers.tests.apart import head_of, write_elsewhere
 from customers.tests.browsing import HTMX, address, change, enter, page_text, sign_in
 from events.models import Event
 from events.stamp import to_datetime, to_micros
@@ -200,6 +202,31 @@ def test_a_record_can_be_seen_as_it_was_known(client: Client, agent: Member) -> 
     long_ago = (to_datetime(now_us()) - timedelta(days=9)).date().isoformat()
     nothing = client.get(address("record", uid), {"as_of": long_ago})
     assert "There was no open record then" in page_text(nothing)
+
+
+@pytest.mark.feature("T09")
+@pytest.mark.feature("S09")
+@pytest.mark.parametrize(
+    "given", [{"is_key_here": False}, {"type": "customers.of_a_later_release"}], ids=str
+)
+def test_a_record_that_waits_for_an_event_is_shown_and_what_it_was_is_not_guessed(
+    client: Client, provider: Member, given: dict[str, Any]
+) -> None:
+    uid = enter(surname="Rayleigh")
+    before = to_datetime(now_us()).isoformat()
+    write_elsewhere(head_of(uid), {"email": "a@b.c"}, **given)
+    at = to_datetime(now_us()).isoformat()
+    now = page_text(client.get(address("record", uid)))
+    assert "<h1>Rayleigh</h1>" in now
+    assert "Until then it is read-only." in now
+    for query in ({"as_of": at}, {"known_at": at}):
+        response = client.get(address("record", uid), query)
+        assert response.status_code == 200
+        assert "One of its events cannot be read here yet." in page_text(response)
+    earlier = client.get(address("record", uid), {"known_at": before})
+    assert "cannot be read" not in page_text(earlier)
+    assert client.get(f"/audit/?entity={uid}").status_code == 200
+    assert client.get(f"/conflicts/?entity={uid}").status_code == 200
 
 
 @pytest.mark.parametrize("query", ["as_of=soon", "known_at=2026-13-01", "as_of=9999-12-31"])
