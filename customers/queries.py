@@ -205,7 +205,8 @@ def parallel(entity_uid: UUID) -> dict[UUID, list[str]]:
 
     What an author knew stands in the clear part of the event: nothing has to be opened.
     """
-    events = [log.as_shown(from_raw(raw)) for raw, *_ in log.stored([entity_uid])[entity_uid]]
+    raws = Event.objects.filter(entity_uid=entity_uid).values_list("raw", flat=True)
+    events = [log.as_shown(from_raw(bytes(raw))) for raw in raws]
     return {
         event_id: sorted({event.origin for event in others})
         for event_id, others in conflicts.parallel(events).items()

@@ -334,6 +334,12 @@ class TestElsewhere:
         text = page_text(client.get("/customers/"))
         assert re.search(rf'<a href="{INBOX}">Conflicts <span class="count">2<', text)
 
+    def test_the_navigation_asks_once_a_page(self, client: Client, agent: Member) -> None:
+        with mock.patch("cockpit.templatetags.cockpit.open_count", return_value=7) as asked:
+            text = page_text(client.get("/customers/"))
+        assert text.count('<span class="count">7<') == 2  # wide, and in the menu
+        assert asked.call_count == 1
+
     def test_a_record_leads_to_its_conflicts(self, client: Client, provider: Member) -> None:
         uid, other = disputed(), enter(surname="Other")
         link = f'href="{INBOX}?entity={uid}"'
