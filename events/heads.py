@@ -15,7 +15,7 @@ from events import sql
 from events.envelope import canonical
 from events.fold import Memo, RowKey
 from events.keys import open_state, seal_state
-from events.registry import Kind, kind_named, versions
+from events.registry import Kind, kind_named
 from events.stamp import Stamp, known_stamp
 
 
@@ -38,12 +38,6 @@ class Head:
     def exists(self) -> bool:
         """Whether the entity has an event that is not withdrawn."""
         return bool(self.memo.stamps)
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether a release of another version folded it: nothing can go on from its memo."""
-        version = versions().get(self.kind_name, self.version)
-        return self.exists and self.parked_reason is None and self.version != version
 
     @property
     def kind(self) -> Kind:

@@ -18,7 +18,7 @@ from events.fold import Memo
 from events.heads import Head
 from events.keys import Subject
 from events.log import Sealed
-from events.registry import kind_of_type
+from events.registry import kind_of_type, versions
 from events.stamp import clamped
 
 MAX_EVENTS = 1000  # of one transaction
@@ -177,8 +177,18 @@ def _repair(
 
 
 def _renewed(locked: dict[UUID, Head]) -> dict[UUID, Head]:
-    """Fold again what a release of another version folded; return all heads as they are now."""
-    stale = {uid: head for uid, head in locked.items() if head.is_stale}
+    """Fold again what a release of another version folded; return all heads as they are now.
+
+    Such a memo holds groups in another form: nothing can go on from it.
+    """
+    known = versions()
+    stale = {
+        uid: head
+        for uid, head in locked.items()
+        if head.exists
+        and head.parked_reason is None
+        and head.version != known.get(head.kind_name, head.version)
+    }
     if not stale:
         return locked
     repair = comparing.compare(stale)
