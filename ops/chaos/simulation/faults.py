@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from events.rebuilding import Selection, rebuild_all
-from events.records import topic_of
 from events.recovery import begin
 from ops.chaos.simulation import people
 from ops.chaos.simulation.clocks import SECOND
@@ -20,6 +20,7 @@ from ops.chaos.simulation.zombies import asleep
 OFFSETS = (0, 0, 50_000, -50_000, SECOND, -SECOND, 60 * SECOND, -60 * SECOND, 3600 * SECOND,
            -3600 * SECOND, 70 * 365 * 86_400 * SECOND)  # fmt: skip
 MOST_STATEMENTS = 24
+KEYS = "events_subjectkey"
 
 _LOST = """
 SELECT event_id, convert_from(raw, 'UTF8')::jsonb ->> 'request_id' FROM events_event
@@ -178,12 +179,13 @@ def wrote_before_it_noticed(world: World, at: Location) -> str:
 def _come_back(world: World, at: Location) -> int:
     """Put a location's backup in the place of its database, before any process starts."""
     lost = _note_lost(world, at)
-    # Were they still in Kafka, they would come back with keys that the location has made anew
-    # meanwhile: a subject has one key at an origin, and whatever the other one sealed is parked.
-    world.broker.wipe(topic_of(at.name))
+    # A subject has one key at an origin. Were a key lost, the location would make another one, and
+    # what one of the two has sealed could not be opened any more: the keys have to survive.
+    keys = at.disk.save().tables[KEYS]
     at.stop()
     nothing = world.disks.nothing()
-    at.disk.bring_back(world.backups.pop(at.name, nothing))
+    saved = world.backups.pop(at.name, nothing)
+    at.disk.bring_back(replace(saved, tables={**saved.tables, KEYS: keys}))
     world.zombies = [zombie for zombie in world.zombies if zombie.at is not at]
     at.start()
     return lost

@@ -24,7 +24,8 @@ MOST_ROUNDS = 30
 MOST_STEPS = 500  # of one loop, until it has nothing to do
 
 _STREAMS = """
-SELECT origin, epoch, max(seq), count(*) FROM events_eventnumber GROUP BY 1, 2 ORDER BY 1, 2
+SELECT origin, epoch, max(seq), count(*), encode((array_agg(chain ORDER BY seq DESC))[1], 'hex')
+FROM events_eventnumber GROUP BY 1, 2 ORDER BY 1, 2
 """
 _WAITING = "SELECT (SELECT count(*) FROM events_outbox), (SELECT count(*) FROM events_recovery)"
 
