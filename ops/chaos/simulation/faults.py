@@ -12,7 +12,7 @@ from ops.chaos.simulation.clocks import SECOND
 from ops.chaos.simulation.counts import ZOMBIE_FENCED
 from ops.chaos.simulation.lines import Line
 from ops.chaos.simulation.location import CONSUMER, OBSERVER, SEQUENCER, WEB, Location
-from ops.chaos.simulation.stage import NEW
+from ops.chaos.simulation.stage import NEWER
 from ops.chaos.simulation.world import World
 from ops.chaos.simulation.zombies import asleep
 
@@ -138,9 +138,9 @@ def upgrade(world: World, at: Location) -> str:
 
     Then its operator has the records folded that waited for it.
     """
-    if not world.has_upgrades or at.version == NEW:
+    if not world.has_upgrades or at.release == NEWER:
         return "there is no newer release"
-    at.version = NEW
+    at.release = NEWER
     for process in at.seams:
         at.restart(process)
     with at.on(OBSERVER):

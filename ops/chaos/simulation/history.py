@@ -9,7 +9,7 @@ from uuid import UUID
 from customers import queries
 from events.drafting import Author
 from events.envelope import Fields
-from events.errors import AlreadyExists, NotOpen, Parked, Recovering, Stale, Unknown
+from events.errors import AlreadyExists, InvalidValue, NotOpen, Parked, Recovering, Stale, Unknown
 from events.fold import CLOSING_GROUPS, DELETED
 from events.stamp import Stamp
 from ops.chaos.simulation.location import WEB, Location
@@ -75,16 +75,8 @@ class History:
             write.outcome = REFUSED
             return "nobody answers"
         refusals: list[str] = []
-
-        def work() -> None:
-            author = Author(ACTOR, at.name, at.clock.now(), write.request_id)
-            try:
-                write.made = frozenset(command(author))
-            except REFUSALS as exc:
-                refusals.append(type(exc).__name__)
-
         is_alone = not at.seams[WEB].is_set
-        said = at.run(thread, work)
+        said = at.run(thread, lambda: _ask(at, write, command, refusals))
         if said == "done":
             write.outcome = REFUSED if refusals else ACKNOWLEDGED
         for uid in write.wanted:
@@ -92,6 +84,19 @@ class History:
         if write.outcome == ACKNOWLEDGED and is_alone and len(self.writes) % LOOKED_AT == 0:
             check_own_write(at, write)
         return " ".join([*refusals, said if said != "done" else write.outcome])
+
+
+def _ask(at: Location, write: Write, command: Command, refusals: list[str]) -> None:
+    author = Author(ACTOR, at.name, at.clock.now(), write.request_id)
+    try:
+        write.made = frozenset(command(author))
+    except REFUSALS as exc:
+        refusals.append(type(exc).__name__)
+    except InvalidValue as exc:
+        # A clock that is fast makes of a moment ago one that is still to come.
+        if write.effective is None or exc.field != "effective":
+            raise
+        refusals.append(type(exc).__name__)
 
 
 def known(at: Location, uid: UUID, write: Write | None = None) -> frozenset[UUID]:

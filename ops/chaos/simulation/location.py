@@ -27,7 +27,7 @@ from ops.chaos.simulation.disks import Disk
 from ops.chaos.simulation.lines import ADDRESS, Question
 from ops.chaos.simulation.processes import ConsumerProcess
 from ops.chaos.simulation.seams import Crashed, Seam, SeamedDatabase
-from ops.chaos.simulation.stage import DATABASE, OLD, Stage
+from ops.chaos.simulation.stage import DATABASE, PRESENT, Stage
 from tests.environment import test_key
 
 WEB, SEQUENCER, CONSUMER, ZOMBIE = PROCESSES = ("web", "sequencer", "consumer", "zombie")
@@ -53,7 +53,7 @@ class Location:
         *, has_kafka: bool,
     ) -> None:  # fmt: skip
         self.name, self.disk, self.clock, self._stage = name, disk, clock, stage
-        self.version = OLD
+        self.release = PRESENT
         self.settings: Mapping[str, Any] = {
             "LOCATION_ID": name,
             "LOCATION_KEY": key_of(name),

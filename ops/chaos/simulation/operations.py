@@ -53,6 +53,7 @@ OPERATIONS = (
     Operation(8, people.void),
     Operation(5, people.resolve),
     Operation(3, people.merge),
+    Operation(2, people.restamp),
     Operation(6, people.change_many),
     Operation(24, number),
     Operation(16, send),

@@ -6,19 +6,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from customers import commands, queries
+from customers import commands, queries, resolving
 from customers.commands import Basis, When
 from customers.kinds import ENTITY
-from events import heads
+from customers.resolving import Choice
+from events import heads, items, log, restamping
 from events.drafting import Author, Draft
 from events.envelope import Fields
-from events.fold import DELETED, MERGED_INTO
+from events.errors import InvalidValue
+from events.fold import DELETED, MERGED_INTO, live
 from events.heads import etag
+from events.items import Filter, Item
 from events.recorder import record
 from ops.chaos.simulation.clocks import SECOND
 from ops.chaos.simulation.history import Form, Write, known
-from ops.chaos.simulation.location import Location
-from ops.chaos.simulation.stage import CHANGED
+from ops.chaos.simulation.location import OBSERVER, Location
+from ops.chaos.simulation.stage import CHANGED, OLDER
 from ops.chaos.simulation.world import World
 
 TEXTS = ("Ann", "Bob", "Çelik", "Dvořák", "Ek", "Fé", None)
@@ -32,10 +35,6 @@ WHERE kind = 'customers.entity' AND memo -> 'stamps' <> '[]' AND is_deleted = AN
 _EVENTS = """
 SELECT event_id, entity_uid FROM events_event
 WHERE entity_uid = ANY(%s) ORDER BY ts DESC, event_id LIMIT 12
-"""
-_CONFLICTS = """
-SELECT item_id, entity_uid, "group", is_closing FROM events_conflict
-WHERE resolved_by IS NULL ORDER BY 1
 """
 
 
@@ -67,7 +66,7 @@ def say_again(world: World, at: Location) -> str:
     uid = existing(world, at)
     if uid is None:
         return "nobody is there"
-    with at.on("observer"):
+    with at.on(OBSERVER):
         found = queries.get(uid).values
     values = {code: found[code] for code in CODES if code in found}
     if not values:
@@ -81,7 +80,7 @@ def open_form(world: World, at: Location) -> str:
     uid = existing(world, at, is_deleted=(False,))
     if uid is None:
         return "nobody is there"
-    with at.on("observer"):
+    with at.on(OBSERVER):
         stamps = heads.read([uid])[uid].memo.stamps
     form = Form(at.name, uid, stamps, etag(stamps), known(at, uid))
     world.history.forms.append(form)
@@ -148,19 +147,64 @@ def void(world: World, at: Location) -> str:
 
 
 def resolve(world: World, at: Location) -> str:
-    """Settle a conflict: let stand what is shown, or say what shall be."""
-    found = at.rows(_CONFLICTS)
+    """Settle a conflict: let stand what is shown, take the other value, or enter a third."""
+    if at.release == OLDER:
+        return "this release cannot"
+    with at.on(OBSERVER):
+        found = items.page(Filter(items.OPEN, kind=ENTITY))
     if not found:
         return "there is no conflict"
-    item, uid, group, is_closing = world.dice.choice(found)
-    wanted: dict[str, Fields] = {}
-    if is_closing and world.dice.random() < 0.5:
-        wanted = {DELETED: {"value": False}}
-    elif group in CODES and world.dice.random() < 0.5:
-        wanted = {group: {"value": world.dice.choice(TEXTS)}}
-    draft = Draft(uid, CHANGED, wanted, ENTITY, resolves=[item])
-    write = _write(world, at, {uid: wanted}, resolves=(item,))
-    return _send(world, at, write, _recording([draft]))
+    item = world.dice.choice(found)
+    choice, wanted = _choice(world, item)
+    uid, resolves = item.outline.entity_uid, tuple(item.outline.open_ids)
+
+    def command(author: Author) -> Iterable[UUID]:
+        (outcome,) = resolving.settle([choice], author)
+        if isinstance(outcome.error, InvalidValue):
+            return []  # it can no longer be swapped
+        if outcome.error is not None:
+            raise outcome.error
+        return [uid]
+
+    return _send(world, at, _write(world, at, {uid: wanted}, resolves=resolves), command)
+
+
+def _choice(world: World, item: Item) -> tuple[Choice, dict[str, Fields]]:
+    """Return how an item is to be settled, and what that makes of which groups."""
+    item_id, draw = item.outline.item_id, world.dice.random()
+    if draw < 0.4 or not resolving.may_swap(item):
+        return Choice(item_id, resolving.KEEP), {}
+    if item.group in CODES and draw < 0.6:
+        text = world.dice.choice(TEXTS)
+        return Choice(item_id, resolving.ENTER, text), {item.group: {"value": text}}
+    swap = Choice(item_id, resolving.SWAP)
+    if item.group is not None:
+        (other,) = (side for side in item.sides if not side.is_kept)
+        return swap, {item.group: other.fields or {}}
+    state, closing = item.head.memo.state, item.sides[0]
+    if not items.is_closed(state):
+        return swap, {closing.group: closing.fields or {}}
+    opened: dict[str, Fields] = {DELETED: {"value": False}, MERGED_INTO: {"value": None}}
+    return swap, {g: fields for g, fields in opened.items() if state.get(g, {}).get("value")}
+
+
+def restamp(world: World, at: Location) -> str:
+    """Bring a record back that a wrong clock stamped in the far future."""
+    now = at.clock.now()
+    with at.on(OBSERVER):
+        found = sorted(restamping.ahead(now))
+        if not found:
+            return "none is stamped in the far future"
+        uid = world.dice.choice(found)
+        head, events = heads.read([uid])[uid], live(log.load([uid])[uid])
+    wrong = [e for e in events if e.ts > now + restamping.FAR_MICROS and not e.voids]
+    voids = tuple(e.event_id for e in sorted(wrong, key=lambda e: e.stamp))
+    wanted = {group: head.memo.state[group] for e in wrong for group in e.set}
+
+    def command(author: Author) -> Iterable[UUID]:
+        return [event.entity_uid for event in restamping.restamp(uid, author)]
+
+    return _send(world, at, _write(world, at, {uid: wanted}, voids=voids), command)
 
 
 def merge(world: World, at: Location) -> str:

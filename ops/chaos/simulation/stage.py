@@ -11,13 +11,17 @@ from django.conf import settings
 from django.db import connections
 
 from customers.kinds import ENTITY
+from events import registry
+from events.registry import Kind
 from ops.chaos.simulation.clocks import Clock
 from ops.chaos.simulation.seams import SeamedDatabase
 
 DATABASE = "default"
-# The event type of which a newer release has a newer version.
-CHANGED = "customers.details_changed"
-OLD, NEW = 1, 2
+CHANGED, RESOLVED = "customers.details_changed", "customers.conflict_resolved"
+# One release knows less than the present one, another has a newer version of an event.
+OLDER, PRESENT, NEWER = "older", "present", "newer"
+_TYPES = cast("dict[str, int]", ENTITY.event_types)
+_KINDS = cast("dict[str, Kind]", vars(registry)["_by_type"])
 
 
 class Actor(Protocol):
@@ -25,7 +29,7 @@ class Actor(Protocol):
 
     name: str
     clock: Clock
-    version: int
+    release: str
     settings: Mapping[str, Any]
 
 
@@ -52,18 +56,25 @@ class Stage:
     def at(self, actor: Actor, database: SeamedDatabase) -> Iterator[None]:
         """Be ``actor``, with that connection."""
         outer = {name: getattr(settings, name) for name in actor.settings}
-        before, version = connections[DATABASE], ENTITY.event_types[CHANGED]
+        before = connections[DATABASE]
+        release = self.here.release if self._acting else PRESENT
         self._acting.append((actor, database))
-        _become(actor.settings, database, actor.version)
+        _become(actor.settings, database, actor.release)
         try:
             yield
         finally:
             self._acting.pop()
-            _become(outer, before, version)
+            _become(outer, before, release)
 
 
-def _become(values: Mapping[str, Any], database: Any, version: int) -> None:
+def _become(values: Mapping[str, Any], database: Any, release: str) -> None:
     for name, value in values.items():
         setattr(settings, name, value)
     connections[DATABASE] = database
-    cast("dict[str, int]", ENTITY.event_types)[CHANGED] = version
+    _TYPES[CHANGED] = 2 if release == NEWER else 1
+    if release == OLDER:
+        _TYPES.pop(RESOLVED, None)
+        _KINDS.pop(RESOLVED, None)
+    else:
+        _TYPES[RESOLVED] = 1
+        _KINDS[RESOLVED] = ENTITY

@@ -23,7 +23,7 @@ from ops.chaos.simulation.history import History
 from ops.chaos.simulation.kafka import Broker, Reader, Sender
 from ops.chaos.simulation.lines import Line, Lines, Question, Transport
 from ops.chaos.simulation.location import Location
-from ops.chaos.simulation.stage import Stage
+from ops.chaos.simulation.stage import OLDER, PRESENT, Stage
 from ops.chaos.simulation.zombies import Zombie
 
 SOURCE = UUID("0b4f5c8e-6f0c-4d6e-9d8a-51c0a70f5eed")
@@ -91,6 +91,7 @@ class World:
                         name, others, self.disks.empty(name), self.stage, clock,
                         has_kafka=self.has_kafka,
                     )  # fmt: skip
+                    self.locations[name].release = OLDER if self.has_upgrades else PRESENT
                     self.locations[name].start()
                 yield
             finally:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from consumers.apply import Applier
+from consumers.errors import NotVerified
 from consumers.verify import Run
 from events import streams
 from ops.chaos.simulation.location import ZOMBIE, Location
@@ -23,7 +25,8 @@ class Zombie:
 
         def work() -> None:
             for run in self.runs:
-                self.applier.apply(run)
+                with suppress(NotVerified):  # the branch it was on is given up
+                    self.applier.apply(run)
 
         return self.at.run(ZOMBIE, work)
 
@@ -38,5 +41,6 @@ def asleep(at: Location, others: list[Location]) -> Zombie | None:
         with other.on("observer"):
             page = streams.page(other.name, epoch, position.seq)
         if page is not None:
-            runs.append(Run(page.origin, page.epoch, page.items, page.head, "pull"))
+            run = Run(page.origin, page.epoch, page.items, page.head, "pull", before=page.before)
+            runs.append(run)
     return Zombie(at, applier, runs) if runs else None
