@@ -94,6 +94,8 @@ def summary() -> dict[str, Any]:
 
     ``label_events`` are those that wait to come here or to leave.
     """
+    if not settings.PEERS:
+        return {"state": LOCAL_ONLY, "lag_events": 0, "unreplicated": 0, "label_events": 0}
     found = _standing()
     said = {name: found[name] for name in ("state", "lag_events", "unreplicated")}
     return said | {"label_events": said["lag_events"] + said["unreplicated"]}
