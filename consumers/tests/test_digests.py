@@ -20,6 +20,7 @@ from events.contacts import Said
 from events.digest import BUCKETS, Digest, compared_tables, take
 from events.genesis import genesis_version
 from events.rebuilding import Selection, rebuild_all
+from events.registry import event_types
 from events.status import sync_status
 from tests.by_hand import by_hand, owner_url
 
@@ -49,7 +50,7 @@ class Loc2:
             }
             for origin, (_, seq) in self.said.heads.items()
         }
-        capabilities = {"genesis": genesis_version()}
+        capabilities = {"genesis": genesis_version(), "event_types": event_types()}
         said = Said(heads, self.said.value, self.said.heads, 0, capabilities)
         contacts.note("loc2", said, 0)
 

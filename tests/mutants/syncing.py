@@ -55,14 +55,6 @@ SYNCING = [
         needs_django=True,
     ),
     Mutant(
-        "the cursor of another process is not looked at",
-        "events/cursors.py",
-        "    if not moved.rows():\n        raise WrongCursor\n",
-        "    moved.rows()\n",
-        f"{APPLY}::test_two_appliers_one_gives_way",
-        needs_django=True,
-    ),
-    Mutant(
         "the signature of a head is not looked at",
         "consumers/verify.py",
         "!= list(expected) or not is_signed(run.head):",
