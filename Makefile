@@ -1,12 +1,15 @@
 # Everything one does in a checkout. Needs python3 >= 3.11 with venv, and make.
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types fmt bench browser-test kafka-test kafka elasticsearch-test \
-	elasticsearch lock venv venv-dev styles mutants secrets
+	elasticsearch lock venv venv-dev styles mutants chaos secrets
 
 PYTHON ?= python3
 DEMO ?=
 TESTS ?=
 PROCESSES ?= 2
+SEEDS ?= 1000
+FROM_SEED ?= 1
+OPERATIONS ?= 200
 BIN := .venv/bin
 CODE := accounts cockpit consumers customers events ops sins tests manage.py conftest.py
 # Needs more than Python: run by their own targets and in CI.
@@ -59,6 +62,10 @@ styles: ## Check that the committed styles and vendored scripts are those of pac
 
 mutants: venv-dev ## Change the core in known ways and see each noticed by its test
 	$(BIN)/python -m tests.mutants
+
+chaos: venv-dev ## Simulate cuts, crashes and clocks (SEEDS=1000 FROM_SEED=1 OPERATIONS=200)
+	$(BIN)/python -m ops.chaos.simulation --seeds $(SEEDS) --from-seed $(FROM_SEED) \
+		--operations $(OPERATIONS) --keep-going --resume
 
 browser-test: venv-dev styles ## Run the tests that need Chromium
 	$(BIN)/pytest -m browser $(TESTS)
