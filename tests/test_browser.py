@@ -323,7 +323,7 @@ LOOKED_AT = {
     "conflicts", "transactions", "sync",
 }  # fmt: skip
 NO_PAGES = {
-    "restore", "resolve", "theme", "transactions-file", "counts-file", "healthz", "readyz",
+    "restore", "resolve", "retry", "theme", "transactions-file", "counts-file", "healthz", "readyz",
     "auth-token", "api-schema",
 }  # fmt: skip
 
