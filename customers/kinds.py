@@ -71,9 +71,8 @@ def entity_rows(state: State) -> Iterable[Row]:
         },
     )
     for group, fields in state.items():
-        if group not in _NOT_DETAILS and any(value is not None for value in fields.values()):
-            key, feeding = _detail(group)
-            yield Row(key, feeding, {"value": fields})
+        if group not in _NOT_DETAILS and fields.get("value") is not None:
+            yield Row(*_detail(group), {"value": fields})
 
 
 @cache

@@ -70,7 +70,7 @@ class Memo:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """The result of a fold: the memo after it, and the versions it closed or left open."""
+    """The result of a fold: the memo after it, and the versions it closed or opened."""
 
     memo: Memo
     versions: Sequence[Version]
@@ -118,7 +118,7 @@ def state_at(events: Iterable[Event], instant: int) -> State:
 
 
 def resume(memo: Memo, events: Sequence[Event], rows: RowsOf) -> Folded:
-    """Return what ``events`` change after ``memo``: versions they close and versions now open.
+    """Return what ``events`` change after ``memo``: the versions they close and those they open.
 
     Only right when they take effect after all that ``memo`` has seen (the fast path).
     """
@@ -140,7 +140,7 @@ def _fold(events: Sequence[Event], rows: RowsOf, memo: Memo, floor: int) -> Fold
         versions += _close(shown, after, opened, instant)
         _open(shown, after, opened, instant, together)
         shown = after
-    versions += _still_open(shown, opened)
+    versions += _opened(shown, opened)
     times = [event.ts for event in events]
     first = min([memo.first_ts, *times] if memo.first_ts else times)
     still_open = {key: begun for key, (begun, _) in opened.items()}
@@ -192,7 +192,7 @@ def _open(
             opened[key] = (instant, authors[-1].event_id)
 
 
-def _still_open(shown: Mapping[RowKey, Row], opened: Mapping[RowKey, Opening]) -> Iterator[Version]:
-    for key, row in shown.items():
-        begun, event_id = opened[key]
-        yield Version(key, begun, None, row.values, event_id)
+def _opened(shown: Mapping[RowKey, Row], opened: Mapping[RowKey, Opening]) -> Iterator[Version]:
+    for key, (begun, event_id) in opened.items():
+        if event_id is not None:  # opened now: of what a memo left open nothing has changed
+            yield Version(key, begun, None, shown[key].values, event_id)

@@ -15,7 +15,6 @@ SELECT set_config('sins.recording', pg_current_xact_id()::text, true),
         FROM events_peercontact
         WHERE last_error = '' AND last_contact_at > clock_timestamp() - interval '1 minute')
 """
-UNSET_MARK = "SELECT set_config('sins.recording', '', true)"
 
 _FUNCTION = """
 CREATE OR REPLACE FUNCTION sins_only_recorded() RETURNS trigger LANGUAGE plpgsql AS $$

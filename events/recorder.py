@@ -198,10 +198,9 @@ def _renewed(locked: dict[UUID, Head]) -> dict[UUID, Head]:
 
 @contextmanager
 def recording() -> Iterator[sql.Answer]:
-    """Hold the transaction whose writes the guard lets pass; the mark ends before it does."""
+    """Hold the transaction whose writes the guard lets pass; the mark ends with it."""
     with transaction.atomic(durable=True), sql.pipelined():
         yield sql.execute(guard.SET_MARK)
-        sql.execute(guard.UNSET_MARK)
 
 
 def _travelled(arrived: Sequence[Sealed]) -> dict[Subject, bytes]:

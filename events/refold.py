@@ -25,6 +25,8 @@ from events.registry import Derived, Kind, kind_of_type
 # What an event's content can do to code and tables; a lost connection or lock is none of these.
 POISON = (DataError, IntegrityError, ArithmeticError, LookupError, TypeError, ValueError,
           AttributeError, RecursionError)  # fmt: skip
+# Entities that are folded and written at once; PostgreSQL writes them while the next are folded.
+AT_ONCE = 200
 INCOMPLETE = "incomplete transaction"  # why the entities of one that is not whole are parked
 
 
@@ -58,12 +60,17 @@ def refold(locked: Mapping[UUID, Head], events: Sequence[Event]) -> None:
     by_entity: dict[UUID, list[Event]] = defaultdict(list)
     for event in events:
         by_entity[event.entity_uid].append(event)
+    folding = [(locked[uid], new) for uid, new in by_entity.items()]
+    for start in range(0, len(folding), AT_ONCE):
+        _refold(folding[start : start + AT_ONCE])
+
+
+def _refold(folding: Iterable[tuple[Head, list[Event]]]) -> None:
     work, slow = Work(), []
-    for uid, new in by_entity.items():
-        head = locked[uid]
-        new.sort(key=lambda event: event.stamp)
+    for head, new in folding:
         if head.parked_reason is not None:
             continue
+        new.sort(key=lambda event: event.stamp)
         if is_fast(head, new):
             _resume(head, new, work)
         else:
@@ -147,7 +154,8 @@ def _resume(head: Head, new: Sequence[Event], work: Work) -> None:
         begun = head.memo.open.get(version.key)
         if begun != version.valid_from:
             difference.new.append((uid, version))
-        elif version.valid_to is not None:
+        else:
+            assert version.valid_to is not None  # what stays as it was is no version here
             difference.ended.append(((uid, version.key.code, version.valid_from), version.valid_to))
     work.heads.append(replace(head, memo=folded.memo, version=kind.version))
     _derive(head, folded.memo, work)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
 Rows = list[tuple[Any, ...]]
 
@@ -30,10 +30,11 @@ class Answer:
 
 def execute(query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Answer:
     """Send one statement, prepared; inside ``pipelined()`` its answer comes later."""
-    connection.ensure_connection()
-    connection.validate_no_broken_transaction()
-    cursor = psycopg.Cursor(connection.connection)
-    with connection.wrap_database_errors:
+    database = connections[DEFAULT_DB_ALIAS]  # the proxy looks for it anew at each use
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    cursor = psycopg.Cursor(database.connection)
+    with database.wrap_database_errors:
         cursor.execute(query, parameters, prepare=True)
     return Answer(cursor)
 

@@ -72,7 +72,7 @@ def recording() -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute(guard.SET_MARK)
         yield
-        cursor.execute(guard.UNSET_MARK)
+        cursor.execute("SELECT set_config('sins.recording', '', true)")
 
 
 @contextmanager
@@ -264,6 +264,7 @@ def test_the_admin_cannot_even_register_it(model: type[Versioned]) -> None:
         AdminSite().register(model)
 
 
+@pytest.mark.django_db(transaction=True)  # the mark ends with the transaction that record() holds
 def test_the_mark_of_a_write_is_gone_when_it_returns() -> None:
     uid = uuid4()
     author = Author(None, "loc1", 1_800_000_000_000_000)
