@@ -72,7 +72,8 @@ def entity_rows(state: State) -> Iterable[Row]:
     )
     for group, fields in state.items():
         if group not in _NOT_DETAILS and fields.get("value") is not None:
-            yield Row(*_detail(group), {"value": fields})
+            key, feeding = _detail(group)
+            yield Row(key, feeding, {"value": fields})
 
 
 @cache

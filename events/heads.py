@@ -94,13 +94,14 @@ WHERE h.entity_uid = n.entity_uid
 """
 
 
-def lock(kinds: Mapping[UUID, str]) -> sql.Answer:
-    """Lock the heads of entities, making those that are missing with the kind given.
+def lock(uids: Iterable[UUID], kinds: Mapping[UUID, str]) -> sql.Answer:
+    """Lock the heads of entities, after making those of ``kinds`` that are missing.
 
     ``locked`` reads the answer.
     """
-    sql.execute(_ENSURE, [list(kinds), list(kinds.values())])
-    return sql.execute(_LOCK, [list(kinds)])
+    if kinds:
+        sql.execute(_ENSURE, [list(kinds), list(kinds.values())])
+    return sql.execute(_LOCK, [list(uids)])
 
 
 def locked(answer: sql.Answer) -> dict[UUID, Head]:

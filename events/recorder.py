@@ -13,7 +13,7 @@ from events import comparing, contacts, cursors, guard, heads, items, keys, log,
 from events.comparing import Found, Repair
 from events.drafting import Author, Draft, events_of
 from events.envelope import Event, to_raw
-from events.errors import Recovering, TooLarge
+from events.errors import Recovering, TooLarge, Unknown
 from events.fold import Memo
 from events.heads import Head
 from events.keys import Subject
@@ -72,13 +72,16 @@ def record(drafts: Sequence[Draft], author: Author) -> list[Event]:
         raise ValueError("one event per entity per transaction")
     subjects = {(draft.subject_uid or draft.entity_uid, author.origin) for draft in drafts}
     with recording() as mark:
-        lock = heads.lock({draft.entity_uid: draft.kind.name for draft in drafts})  # 1
+        new = {draft.entity_uid: draft.kind.name for draft in drafts if draft.is_new}
+        lock = heads.lock(uids, new)  # 1
         known_keys = keys.stored_keys(subjects)
         announced = contacts.announced() if any(draft.kind.steps for draft in drafts) else None
         locked = heads.locked(lock)
         [(_, is_recovering, ahead_ms)] = mark.rows()
         if is_recovering:
             raise Recovering
+        if unknown := uids - locked.keys():
+            raise Unknown(min(unknown))
         locked = _renewed(locked)
         items.refuse_settled(drafts)  # 2
         stamped = replace(author, now=clamped(author.now, ahead_ms))
@@ -110,7 +113,7 @@ def receive(arrived: Sequence[Sealed], received: Received) -> list[Event]:
         if new:
             keys.store_wrapped(_travelled(new))
             kinds = {item.event.entity_uid: _kind_name(item.event) for item in new}
-            locked = heads.locked(heads.lock(kinds))  # 3
+            locked = heads.locked(heads.lock(kinds, kinds))  # 3
             if received.poison is None:
                 locked = _renewed(locked)
             refold.refold_received(locked, new, received.poison)  # 4
@@ -139,7 +142,7 @@ def rebuild(
             unknown = {uid: Head(uid, "", Memo()) for uid in uids}
             return _repair(unknown | heads.standing(heads.ask(uids)), poison).found
     with recording():
-        known = heads.standing(heads.lock(dict.fromkeys(uids, "")))  # 1
+        known = heads.standing(heads.lock(uids, dict.fromkeys(uids, "")))  # 1
         repair = _repair(known, poison)  # 2
         comparing.write(repair)  # 3
     return repair.found
@@ -161,7 +164,7 @@ def recognise(late: Late, poison: str | None = None) -> Found:
         log.insert([late.sealed], late.now)  # 1
         keys.store_wrapped(_travelled([late.sealed]))
         uids = heads.parked_with({event.entity_uid})  # 2
-        known = heads.standing(heads.lock(dict.fromkeys(uids, "")))
+        known = heads.standing(heads.lock(uids, dict.fromkeys(uids, "")))
         repair = _repair(known, poison, {event.entity_uid})  # 3
         comparing.write(repair)
         cursors.name_event(late.origin, late.epoch, late.seq, event.event_id)  # 4

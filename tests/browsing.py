@@ -188,6 +188,14 @@ def reload_until(page: Page, is_so: Callable[[Page], bool], seconds: float = 60)
         page.reload()
 
 
+def watch_until(page: Page, is_so: Callable[[Page], bool], seconds: float = 60) -> None:
+    """Look at the page, which shows by itself what is new, until something is so."""
+    deadline = time.monotonic() + seconds
+    while not is_so(page):
+        assert time.monotonic() < deadline, page.inner_text("body")
+        page.wait_for_timeout(200)
+
+
 def broken_rules(page: Page, *, theme: str, width: int) -> list[str]:
     """Return what axe finds on the page as it stands, in a theme and at a width.
 

@@ -31,6 +31,7 @@ from tests.browsing import (
     submit,
     tab_to,
     values_of,
+    watch_until,
 )
 
 pytestmark = pytest.mark.browser
@@ -85,7 +86,7 @@ def test_three_locations_show_one_history(sites: Sites) -> None:
             edit(three, record, email="three@example.org")
             reload_until(two, lambda page: values_of(page)["Phone"] == "+49 30 111")
             _still_works(three, record, name)
-            reload_until(sync, _is_alone)
+            watch_until(sync, _is_alone)
         finally:
             sites.demo.word("heal", "loc3")
 
@@ -93,7 +94,7 @@ def test_three_locations_show_one_history(sites: Sites) -> None:
             page.goto(record)
             reload_until(page, _has_all)
         _agree(sites, [one, two, three], record)
-        reload_until(sync, lambda page: int(figure(page, "Conflicts")) == conflicts + 1)
+        watch_until(sync, lambda page: int(figure(page, "Conflicts")) == conflicts + 1)
         reload_until(sync, lambda page: "in sync" in page.inner_text("footer"))
 
 

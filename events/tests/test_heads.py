@@ -23,7 +23,7 @@ def lock(uids: Sequence[UUID]) -> str:
     try:
         with transaction.atomic():
             sql.execute(guard.SET_MARK)
-            heads.lock(dict.fromkeys(uids, "offer")).rows()
+            heads.lock(uids, dict.fromkeys(uids, "offer")).rows()
     except DatabaseError as exc:
         return type(exc).__name__
     finally:
