@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from django.conf import settings
+from django.db import connection
 
 from consumers import dead_letters, ship_cursors
 from consumers.dead_letters import DeadLetter
@@ -20,6 +21,7 @@ from consumers.verify import (
     contradicts,
     entries_of,
     is_complete,
+    is_signed,
     transactions,
     verified,
 )
@@ -110,9 +112,19 @@ class Applier:
             raise
 
     def hear(self, head: chain.Head) -> None:
-        """Compare a head with what is here; a signed contradiction stops its stream."""
+        """Compare a head with what is here; a signed contradiction stops its stream.
+
+        The empty head of a new epoch lets a stream go on that stopped before.
+        """
         if head.seq and contradicts(head):
             self._stop(Run(head.origin, head.epoch, (), head, dead_letters.PULL))
+        elif not head.seq and head.epoch > streams.stopped().get(head.origin, head.epoch):
+            self._begin(head)
+
+    def _begin(self, head: chain.Head) -> None:
+        if is_signed(head):
+            with connection.cursor() as cursor:
+                streams.keep_head(cursor, head)
 
     def _go_on(self, run: Run, items: Sequence[Item]) -> int:
         entries = entries_of(items, run.origin)
@@ -139,8 +151,8 @@ class Applier:
         if known or forks.is_decided(run.origin, run.epoch):
             return
         log.error(FORKED, origin=run.origin, epoch=run.epoch, seq=run.head.seq)
-        streams.stop(run.origin, run.epoch, FORK)
         self._bury(run, run.head.seq, FORK, run.head.signed_bytes(), run.source)
+        forks.stop_at(run.head)
 
     def _batches(self, entries: Iterable[Entry]) -> Iterable[list[list[Entry]]]:
         """Yield transactions in batches; what is incomplete comes by itself."""

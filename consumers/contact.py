@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ POLL_SECONDS = 1.0
 GRACE_SECONDS = 0.5
 PEER_LOST, PEER_BACK, PULLED = "peer_lost", "peer_back", "events_pulled"
 RECOVERED, NOT_SHOWN = "location_recovered", "own_numbers_not_shown"
+FORK_TOLD = "own_stream_forked"
 
 _T = TypeVar("_T")
 
@@ -99,22 +100,39 @@ class Contact:
     def _heartbeat(self) -> Mapping[str, Mapping[str, Any]]:
         answer, offset = self._peer.exchange()
         said = _checked(lambda: wire.said_from_json(answer))
-        head = _checked(lambda: wire.signed_head(answer))
+        heads = _checked(lambda: wire.signed_heads(answer))
         contacts.note(self._peer.location, said, offset)
-        self._hear(head)
+        self._hear(heads)
         return said.heads
 
     def _positions(self) -> Mapping[str, Mapping[str, Any]]:
         answer = self._peer.positions()
         heads = _checked(lambda: wire.heads_from_json(answer.get("heads")))
-        head = _checked(lambda: wire.signed_head(answer))
+        signed = _checked(lambda: wire.signed_heads(answer))
         contacts.note_heads(self._peer.location, heads)
-        self._hear(head)
+        self._hear(signed)
         return heads
 
-    def _hear(self, head: Head | None) -> None:
-        if head is not None and head.origin == self._peer.location:
-            self._network.hear(head)
+    def _hear(self, heads: Iterable[Head]) -> None:
+        for head in heads:
+            if head.origin == self._peer.location:
+                self._network.hear(head)
+            elif head.origin == settings.LOCATION_ID:
+                self._hear_of_fork(head)
+
+    def _hear_of_fork(self, head: Head) -> None:
+        """Begin to recover if this location signed what it does not know any more.
+
+        The peer stopped its stream for that, and goes on in the next epoch.
+        """
+        if streams.chain_at(head.origin, head.epoch, head.seq) == head.chain:
+            return
+        with self._network.epochs:
+            is_past = head.epoch < streams.positions()[head.origin].epoch
+            if is_past or recovery.is_recovering() or not is_signed(head):
+                return
+            log.warning(FORK_TOLD, peer=self._peer.location, epoch=head.epoch, seq=head.seq)
+            recovery.begin()
 
     def _pull_all(self, heads: Mapping[str, Mapping[str, Any]], is_urgent: bool) -> None:
         self._pull_back(heads.get(settings.LOCATION_ID))

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import connection
 
 from consumers import wire
-from events import contacts, streams
+from events import contacts, forks, streams
 from events.contacts import Said
 from events.genesis import genesis_version
 from events.registry import event_types
@@ -17,12 +17,16 @@ PROTOCOL = 1
 
 
 def positions() -> dict[str, Any]:
-    """Return what is cheap enough to ask every second: positions, and the signed own head."""
+    """Return what is cheap enough to ask every second: positions, and signed heads.
+
+    ``head`` is the newest of the own stream; ``forks`` are those for which streams stopped here.
+    """
     with connection.cursor() as cursor:
         own = streams.own_head(cursor, settings.LOCATION_ID)
     return {
         "heads": {origin: p.to_json() for origin, p in streams.positions().items()},
-        "head": own.to_json() if own.seq else None,
+        "head": own.to_json() if own.signature else None,
+        "forks": [head.to_json() for head in forks.evidence()],
     }
 
 
@@ -31,7 +35,7 @@ def own(now: int) -> dict[str, Any]:
     found = positions()
     digest, digest_heads, _ = contacts.own_digest()
     said = Said(found["heads"], digest, digest_heads, now, _capabilities())
-    return {**wire.said_to_json(said), "head": found["head"]}
+    return {**found, **wire.said_to_json(said)}
 
 
 def _capabilities() -> dict[str, Any]:

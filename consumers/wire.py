@@ -112,10 +112,12 @@ def buckets_from_json(document: Any) -> tuple[dict[str, list[int]], bytes]:
     return heads, buckets
 
 
-def signed_head(document: Mapping[str, Any]) -> Head | None:
-    """Return the signed head that comes with positions; ``None`` from an empty stream."""
-    found = document.get("head")
-    return None if found is None else head_from_json(found)
+def signed_heads(document: Mapping[str, Any]) -> list[Head]:
+    """Return the signed heads that come with positions: of the peer's own stream, and of forks."""
+    own, forks = document.get("head"), document.get("forks", [])
+    if not isinstance(forks, list) or len(forks) > MOST_ORIGINS:
+        raise ValueError("not heads")
+    return [head_from_json(one) for one in (own, *forks) if one is not None]
 
 
 def _capabilities(said: Any) -> dict[str, Any]:

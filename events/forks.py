@@ -5,20 +5,25 @@ one epoch bear its signature. Numbers stand outside an event's bytes, so no even
 origin begins another epoch, and the events of the branch that is given up get new numbers there.
 Which one that is follows from the branches alone, so that all locations come to the same whatever
 they hear first: the longer stays, of two as long the one with the greater chain value.
+
+Whoever stops a forked stream tells its origin the head that contradicts what is there: the origin
+may have lost what it signed, and no location may hold it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from django.conf import settings
 
 from events import sql
-from events.chain import Head
+from events.chain import Head, head_from_json
+from events.envelope import canonical
 from events.errors import WrongCursor
 from events.recorder import recording
 from events.recovery import is_recovering
-from events.streams import Item, Position, chain_at, chains_between, has_begun_after
+from events.streams import Item, Position, chain_at, chains_between, has_begun_after, stop
 
 _STEP_BACK = """
 UPDATE events_received SET seq = %(after)s, chain = %(chain)s, stopped_reason = NULL
@@ -38,6 +43,24 @@ GROUP BY e.tx ORDER BY min(place)
 _SEND_AGAIN = """
 UPDATE events_published SET seq = %(after)s WHERE epoch = %(epoch)s AND seq > %(after)s
 """
+
+
+# The heads for which streams stopped here whose origins have not begun another epoch.
+_EVIDENCE = """
+SELECT r.stopped_reason FROM events_received r
+WHERE r.stopped_reason IS JSON OBJECT AND NOT EXISTS (
+    SELECT FROM events_streamhead h WHERE h.origin = r.origin AND h.epoch > r.epoch)
+"""
+
+
+def stop_at(head: Head) -> None:
+    """Apply nothing more of a stream of which this signed head contradicts what is here."""
+    stop(head.origin, head.epoch, canonical(head.to_json()).decode())
+
+
+def evidence() -> list[Head]:
+    """Return the signed heads for which streams are stopped here, for their origins to see."""
+    return [head_from_json(json.loads(text)) for (text,) in sql.execute(_EVIDENCE).rows()]
 
 
 def last_common(origin: str, epoch: int, items: Sequence[Item]) -> int | None:

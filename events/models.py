@@ -163,7 +163,8 @@ class Received(models.Model):
     seq = models.BigIntegerField()
     chain = models.BinaryField()
     kafka_offset = models.BigIntegerField(default=0)  # where to read on; only a hint
-    stopped_reason = models.TextField(null=True)  # NULL: not stopped; else nothing more is applied
+    # NULL: not stopped; else nothing more is applied, since this signed head (JSON) contradicts it.
+    stopped_reason = models.TextField(null=True)
 
 
 class Recovery(models.Model):

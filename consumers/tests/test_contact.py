@@ -320,6 +320,6 @@ def test_heartbeat_of_this_location_is_readable_by_another(fake):
     document = json.loads(json.dumps(heartbeat.own(now_us())))
     said = wire.said_from_json(document)
     assert said.heads["loc1"]["seq"] == 1
-    head = wire.signed_head(document)
+    (head,) = wire.signed_heads(document)
     assert head is not None
     assert head.seq == 1

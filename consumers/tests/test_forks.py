@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import ProgrammingError, connection, transaction
 
+from consumers import heartbeat, wire
 from consumers.apply import Applier
 from consumers.contact import Contact
 from consumers.tests.origins import (
@@ -22,7 +23,7 @@ from consumers.tests.origins import (
     pages,
     person,
 )
-from consumers.verify import Run
+from consumers.verify import Run, is_signed
 from customers import queries
 from events import chain, forks, recovery, streams
 from events.digest import take
@@ -222,6 +223,60 @@ def test_what_waits_for_a_number_gets_one_alone(databases, applier, network):
     assert EventNumber.objects.filter(epoch=2).count() == 3
     ids = EventNumber.objects.values_list("event_id", flat=True)
     assert len(set(ids)) == len(ids)
+
+
+class TellingPeer(BranchPeer):
+    """A peer that stopped this location's stream, for a head of which nobody has the events."""
+
+    def __init__(self, location: str, run: Run, fork: chain.Head) -> None:
+        super().__init__(location, run)
+        self.fork = fork
+
+    def positions(self) -> dict[str, Any]:
+        return {**super().positions(), "forks": [self.fork.to_json()]}
+
+
+@pytest.mark.parametrize("has", OWN)
+def test_who_is_told_what_it_signed_and_lost_begins_another_epoch(databases, applier, network, has):
+    """Only Kafka had the other branch, and a peer read its head there."""
+    both = two_branches(databases, applier, "loc1")
+    own, lost = (getattr(both, name) for name in OWN[has])
+    stand_at(applier, own)
+    peers = TellingPeer("loc2", own, lost.head), BranchPeer("loc3", own)
+    told = Contact(peers[0], network)  # type: ignore[arg-type]
+    told.step()
+    assert recovery.is_recovering()
+    Contact(peers[1], network).step()  # type: ignore[arg-type]
+    assert not recovery.is_recovering()
+    (head,) = wire.signed_heads(heartbeat.positions())
+    assert (head.epoch, head.seq) == (2, 0), "peers hear that they may go on before any write"
+    assert is_signed(head)
+    assert chain_of("loc1", own)
+    told.step()
+    assert not recovery.is_recovering(), "what was signed in a former epoch is settled"
+
+
+def test_no_other_head_is_believed_to_be_lost(databases, applier, network):
+    both = two_branches(databases, applier, "loc1")
+    stand_at(applier, both.shorter)
+    forged = chain.sign(both.longer.head, SEEDS["loc2"])
+    for head in (forged, both.shared.head, both.shorter.head):
+        Contact(TellingPeer("loc2", both.shorter, head), network).step()  # type: ignore[arg-type]
+        assert not recovery.is_recovering()
+
+
+def test_a_peer_tells_why_it_stopped_until_it_hears_of_another_epoch(databases, applier):
+    both = two_branches(databases, applier, "loc2")
+    applier.apply(both.longer)
+    applier.hear(both.shorter.head)
+    assert streams.stopped() == {"loc2": 1}
+    assert wire.signed_heads(heartbeat.positions()) == [both.shorter.head]
+    empty = chain.Head("loc2", 2, 0, chain.start("loc2", 2))
+    applier.hear(chain.sign(empty, SEEDS["loc3"]))
+    assert streams.stopped() == {"loc2": 1}
+    applier.hear(chain.sign(empty, SEEDS["loc2"]))
+    assert streams.stopped() == {}
+    assert wire.signed_heads(heartbeat.positions()) == []
 
 
 @pytest.mark.feature("S02")
