@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
 
     collect_rarely()
 
-    seeds = [options.seed] if options.seed is not None else _seeds(options)
+    wanted = _wanted(options)
     with (
         tempfile.TemporaryDirectory(prefix="sins-simulation-") as directory,
         running_databases(Path(directory) / "postgres") as databases,
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
         from ops.chaos.simulation.run import simulate
 
         disks = Disks(databases)
-        for seed in seeds:
+        for seed in _left(options, wanted):
             outcome = simulate(disks, seed, options.operations)
             _keep(options.report, outcome.line())
             if options.trace:
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
             elif sys.stderr.isatty() or seed % 10 == 0:
                 print(f"seed {seed}: {outcome.seconds:.1f} s", file=sys.stderr)
         disks.close()
-    return _summary(options.report, seeds)
+    return _summary(options.report, wanted)
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -72,11 +72,16 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _seeds(options: argparse.Namespace) -> list[int]:
-    wanted = range(options.from_seed, options.from_seed + options.seeds)
-    passed = set()
-    if options.resume:
-        passed = {line["seed"] for line in _lines(options.report) if line["failure"] is None}
+def _wanted(options: argparse.Namespace) -> Sequence[int]:
+    if options.seed is not None:
+        return [options.seed]
+    return range(options.from_seed, options.from_seed + options.seeds)
+
+
+def _left(options: argparse.Namespace, wanted: Sequence[int]) -> list[int]:
+    """Return the seeds to run: with ``--resume`` those that have not passed yet."""
+    lines = _lines(options.report) if options.resume else []
+    passed = {line["seed"] for line in lines if line["failure"] is None}
     return [seed for seed in wanted if seed not in passed]
 
 
@@ -107,7 +112,7 @@ def _tell(outcome: Outcome, *, has_trace: bool) -> None:
 
 def _summary(report: Path, seeds: Sequence[int]) -> int:
     """Add up what the report says of these seeds; return the exit code."""
-    last = {line["seed"]: line for line in _lines(report) if line["seed"] in set(seeds)}
+    last = {line["seed"]: line for line in _lines(report) if line["seed"] in seeds}
     failed = sorted(seed for seed, line in last.items() if line["failure"] is not None)
     counts: Counter[str] = Counter()
     for line in last.values():
@@ -115,7 +120,7 @@ def _summary(report: Path, seeds: Sequence[int]) -> int:
     seconds = sum(line["seconds"] for line in last.values())
     print(f"{len(last)} seeds, {len(failed)} failed {failed or ''}")
     print(f"{seconds:.0f} s, {seconds / max(len(last), 1):.2f} s a seed")
-    from ops.chaos.simulation.counts import SOMETIMES
+    from ops.chaos.simulation.counts import SOMETIMES  # Django has been set up
 
     for name in SOMETIMES:
         print(f"  {name}: {counts.pop(name, 0)}")

@@ -22,7 +22,7 @@ from events.status import EQUAL, sync_status
 from events.tests.histories import DETAIL
 from events.tests.histories import History as Known
 from events.tests.test_conflicts import unseen_closings, unseen_losses
-from ops.chaos.simulation.counts import CLOSING_CONFLICT
+from ops.chaos.simulation.counts import CLOSING_CONFLICT, DIGESTS_DIFFER
 from ops.chaos.simulation.history import ACKNOWLEDGED, REFUSED, BrokenPromise, Write
 from ops.chaos.simulation.location import OBSERVER, Location
 from ops.chaos.simulation.world import World
@@ -58,6 +58,8 @@ _VOIDED = "SELECT item_id, entity_uid FROM events_conflict WHERE is_closing"
 
 def check(world: World) -> None:
     """Check everything; ``BrokenPromise`` names the first invariant that does not hold."""
+    if world.counts[DIGESTS_DIFFER]:
+        raise BrokenPromise("I1: digests differed at equal positions; it was mended meanwhile")
     standing(world)
     first, *others = world.locations.values()
     found = dump(first)

@@ -8,24 +8,26 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from consumers import apply, contact, dead_letters
+from consumers import apply, contact, dead_letters, digests
 from events import recovery, refold
 from events.errors import SinsError
 
 REFOLD, PARKED, EPOCH_RAISED = "re-fold", "parked", "epoch raised"
 VOID_BEFORE_TARGET, TAIL_PULLED = "void before its target", "tail pulled"
 ZOMBIE_FENCED, CLOSING_CONFLICT = "zombie fenced", "conflict on a closing group"
+DIGESTS_DIFFER = "digests differ"
 SOMETIMES = (
     REFOLD, PARKED, EPOCH_RAISED, VOID_BEFORE_TARGET, TAIL_PULLED, ZOMBIE_FENCED, CLOSING_CONFLICT,
 )  # fmt: skip
 LOGS = (
     "consumers.apply.log", "consumers.contact.log", "consumers.dead_letters.log",
-    "consumers.peer_routes.log", "consumers.runner.log", "events.relay.log",
-    "events.sequencer.log",
+    "consumers.digests.log", "consumers.peer_routes.log", "consumers.runner.log",
+    "events.rebuilding.log", "events.relay.log", "events.sequencer.log",
 )  # fmt: skip
 _HEARD = {
     dead_letters.DEAD_LETTER: "dead letter", contact.PEER_LOST: "peer lost",
     apply.FORKED: "stream stopped", apply.GIVEN_UP: "branch given up",
+    digests.DIFFER: DIGESTS_DIFFER,
 }  # fmt: skip
 
 

@@ -50,12 +50,13 @@ def interrupt(world: World, at: Location) -> str:
         "sequencer": lambda: at.step("sequencer"),
         "relay": lambda: at.step("relay"),
         "web": lambda: people.change(world, at),
+        "contact": lambda: at.ask(world.dice.choice(sorted(at.consumer.contacts))),
     }
     threads = world.dice.choices(sorted(meanwhile), k=world.dice.randint(1, 3))
 
     def strike() -> None:
         for thread in threads:
-            if thread == "web" or at.is_free(thread):
+            if thread in ("web", "contact") or at.is_free(thread):
                 world.counts["interrupted"] += 1
                 world.say(at, f"meanwhile {thread}", meanwhile[thread]())
 

@@ -35,7 +35,8 @@ OBSERVER = "observer"  # reads for those who test; it is never struck
 # Each thread has a connection of its own; a second worker answers while the first one waits.
 THREADS = {
     "web": WEB, "worker": WEB, "sequencer": SEQUENCER, "relay": SEQUENCER, "apply": CONSUMER,
-    "contact": CONSUMER, "zombie": ZOMBIE, OBSERVER: OBSERVER,
+    "contact": CONSUMER, "other contact": CONSUMER, "digest": CONSUMER, "zombie": ZOMBIE,
+    OBSERVER: OBSERVER,
 }  # fmt: skip
 # Who holds a lock does not go on while another waits for it. Plans do not depend on what a
 # connection was used for before.
@@ -65,6 +66,7 @@ class Location:
         self.sequencer: Sequencer
         self.relay: Relay  # where there is no Kafka it never takes a step
         self.consumer: ConsumerProcess
+        self._asked: set[str] = set()  # peers whose contact is in the middle of a step
 
     def start(self) -> None:
         """Start all processes."""
@@ -115,14 +117,20 @@ class Location:
     def run(self, thread: str, work: Callable[[], object]) -> str:
         """Let a thread do something, as a loop does; return what became of it.
 
-        A process that is struck is gone, and starts again.
+        A process that is struck is gone, and starts again when all its threads have noticed. So
+        does one that waits for another in whose middle it was struck: nobody can say any more
+        what it would have done.
         """
         process = THREADS[thread]
         try:
             said = self._looped(thread, work)
             self.seams[process].finished()
-        except Crashed:
+        except Crashed as crash:
+            if not all(self.is_free(each) for each in self._threads(process)):
+                raise
             self.restart(process)
+            if crash.seam is not self.seams[process]:
+                raise
             return "crashed"
         return said
 
@@ -151,16 +159,24 @@ class Location:
             "sequencer": self.sequencer.step,
             "apply": self.consumer.step,
             "relay": self.relay.step if self.settings["KAFKA_BOOTSTRAP"] else lambda: False,
+            "digest": self.consumer.compare,
         }
         found: list[bool] = []
         said = self.run(thread, lambda: found.append(steps[thread]()))
         return said, any(found)
 
     def ask(self, peer: str) -> str:
-        """Let the contact with a peer take a step."""
+        """Let the contact with a peer take a step, also while another one waits."""
+        thread = "contact" if self.is_free("contact") else "other contact"
+        if peer in self._asked or not self.is_free(thread):
+            return "is busy"
         contact = self.consumer.contacts[peer]
         contact.wake.clear()
-        return self.run("contact", contact.step)
+        self._asked.add(peer)
+        try:
+            return self.run(thread, contact.step)
+        finally:
+            self._asked.discard(peer)
 
     def answer(self, question: Question) -> tuple[int, bytes]:
         """Answer another location; status 500 if something is wrong here."""
@@ -186,6 +202,8 @@ class Location:
 
     def _apply(self) -> None:
         """Let the applying thread take a step while another of its process waits for it."""
+        if not self.is_free("apply"):
+            raise OperationalError("the thread that applies waits, too")
         self._looped("apply", self.consumer.step)
 
     def _meanwhile(self, seconds: float) -> None:

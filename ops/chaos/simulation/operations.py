@@ -42,6 +42,11 @@ def ask(world: World, at: Location) -> str:
     return f"{peer}: {at.ask(peer)}"
 
 
+def compare(world: World, at: Location) -> str:
+    """Let the thread that compares digests look."""
+    return at.step("digest") if world.has_digests else "there is none"
+
+
 OPERATIONS = (
     Operation(12, people.create),
     Operation(26, people.change),
@@ -59,6 +64,7 @@ OPERATIONS = (
     Operation(16, send),
     Operation(20, feed),
     Operation(30, ask),
+    Operation(5, compare),
     Operation(8, faults.crash),
     Operation(6, faults.interrupt),
     Operation(4, faults.cut),

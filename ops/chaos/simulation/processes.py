@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 from unittest import mock
+
+from django.db import OperationalError
 
 from consumers import runner
 from consumers.apply import Applier
 from consumers.contact import Contact, Network
 from consumers.deliveries import Deliveries, Delivery
+from consumers.digests import DigestKeeper
 from consumers.kafka_feed import KafkaFeed
 from consumers.pull import Peer
 from consumers.runner import Consumer
@@ -31,10 +34,14 @@ class AtOnce(Deliveries):
         """Hand over a run and wait until it was dealt with."""
         delivery = Delivery(run)
         self._waiting.append(delivery)
-        for _ in range(TRIES):
-            self._apply()
-            if delivery.done.is_set():
-                return
+        try:
+            for _ in range(TRIES):
+                self._apply()
+                if delivery.done.is_set():
+                    return
+        finally:
+            if delivery in self._waiting:
+                self._waiting.remove(delivery)
         raise AssertionError("a run was delivered and nobody dealt with it")
 
     def next(self, timeout: float) -> Delivery | None:
@@ -55,6 +62,21 @@ class Pausing(threading.Event):
         return False
 
 
+class NotWaitedFor:
+    """A lock between threads of which only one runs: whoever would wait has to try again."""
+
+    def __init__(self) -> None:
+        self._is_held = False
+
+    def __enter__(self) -> None:
+        if self._is_held:
+            raise OperationalError("another thread holds this lock")
+        self._is_held = True
+
+    def __exit__(self, *_: object) -> None:
+        self._is_held = False
+
+
 class ConsumerProcess:
     """The real consumer, with its parts at hand: the steps of its threads are taken one by one."""
 
@@ -70,9 +92,21 @@ class ConsumerProcess:
             self.feed = KafkaFeed(bootstrap, applier, poke)
             return self.feed
 
+        def network(*given: Any) -> Network:
+            made = Network(*given)
+            made.epochs = cast("threading.Lock", NotWaitedFor())
+            return made
+
+        def keeper(peers: Mapping[str, Peer]) -> DigestKeeper:
+            made = DigestKeeper(peers)
+            self.compare = made.step
+            return made
+
         parts: dict[str, Any] = {
             "Contact": contact,
             "KafkaFeed": feed,
+            "Network": network,
+            "DigestKeeper": keeper,
             "Deliveries": lambda stop: AtOnce(stop, apply),
         }
         with mock.patch.multiple(runner, **parts):

@@ -19,7 +19,11 @@ _STATEMENTS = {"_execute_gen", "_executemany_gen_no_pipeline", "_commit_gen"}
 
 
 class Crashed(BaseException):
-    """This process is gone, as after kill -9."""
+    """A process is gone, as after kill -9; ``seam`` is that of the one that was struck."""
+
+    def __init__(self, seam: Seam) -> None:
+        super().__init__()
+        self.seam = seam
 
 
 class Seam:
@@ -42,7 +46,7 @@ class Seam:
     def kill(self) -> None:
         """End the process: no statement of it reaches the database any more."""
         self.is_dead = True
-        raise Crashed
+        raise Crashed(self)
 
     def revive(self) -> None:
         """Begin as a new process."""
@@ -52,7 +56,7 @@ class Seam:
     def before_statement(self) -> None:
         """Be told that a statement is about to be sent."""
         if self.is_dead:
-            raise Crashed
+            raise Crashed(self)
         if self._strike is not None and self._left == 0:
             self._struck()
         self._left -= 1
