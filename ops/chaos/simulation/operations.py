@@ -56,7 +56,7 @@ OPERATIONS = (
     Operation(6, people.delete),
     Operation(6, people.undelete),
     Operation(8, people.void),
-    Operation(5, people.resolve),
+    Operation(8, people.resolve),
     Operation(3, people.merge),
     Operation(2, people.restamp),
     Operation(6, people.change_many),

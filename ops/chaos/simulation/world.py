@@ -56,7 +56,8 @@ class World:
         self.lines = Lines(dice)
         self.broker = Broker(dice)
         self.has_kafka = dice.random() < 0.8
-        self.has_upgrades = dice.random() < 0.3
+        # Some are upgraded already, and settle conflicts, of which the others do not know yet.
+        self.has_upgrades = dice.random() < 0.4
         # What compares digests mends what differs: elsewhere nothing may hide behind that.
         self.has_digests = dice.random() < 0.3
         self.uids = [uuid5(SOURCE, str(n)) for n in range(dice.randint(4, 10))]
@@ -94,7 +95,8 @@ class World:
                         name, others, self.disks.empty(name), self.stage, clock,
                         has_kafka=self.has_kafka,
                     )  # fmt: skip
-                    self.locations[name].release = OLDER if self.has_upgrades else PRESENT
+                    releases = (OLDER, PRESENT) if self.has_upgrades else (PRESENT,)
+                    self.locations[name].release = self.dice.choice(releases)
                     self.locations[name].start()
                 yield
             finally:
