@@ -13,11 +13,11 @@ from uuid import UUID
 from events import chain, heads, log
 from events.digest import compared_tables
 from events.envelope import Event
-from events.fold import Memo, live
+from events.fold import CLOSING_GROUPS, Memo, live
 from events.genesis import ORIGIN
 from events.heads import Head
 from events.models import EntityHead
-from events.stamp import to_micros
+from events.stamp import Stamp, to_micros
 from events.status import EQUAL, sync_status
 from events.tests.histories import DETAIL
 from events.tests.histories import History as Known
@@ -213,12 +213,30 @@ def losers(world: World, at: Location, events: Mapping[UUID, list[Event]]) -> No
         )
         inbox = {(group, event_id) for group, *pair in found for event_id in pair}
         for lost, group in unseen_losses(known):
-            if (group, lost.event_id) not in inbox:
+            was_told = (group, lost.event_id) in inbox
+            if not was_told and not _saw_gone(world, uid, of_one, {group}, lost.stamp):
                 raise BrokenPromise(f"I8: nobody saw {lost.request_id} lose its {group}")
         for closing, edit, group in unseen_closings(known):
             one, other = sorted((closing, edit), key=lambda event: event.stamp)
-            if (group, one.event_id, other.event_id) not in found:
+            was_told = (group, one.event_id, other.event_id) in found
+            groups = {group, *CLOSING_GROUPS}
+            if not was_told and not _saw_gone(world, uid, of_one, groups, one.stamp):
                 raise BrokenPromise(f"I8: {edit.request_id} was closed away unseen")
+
+
+def _saw_gone(world: World, uid: UUID, events: list[Event], groups: set[str], since: Stamp) -> bool:
+    """Whether an author knew of an event on one of the groups that was lost with its disk.
+
+    What it had replaced conflicted with that one, not with what its author did then.
+    """
+    requests = {write.request_id: write for write in world.history.writes}
+    gone = {
+        event_id
+        for event_id, each in world.history.gone.items()
+        if each.entity_uid == uid and each.stamp >= since and each.groups & groups
+    } - {event.event_id for event in events}
+    authors = [event for event in events if groups & event.set.keys()]
+    return any(gone & requests[event.request_id].in_view[uid] for event in authors)
 
 
 def standing(world: World) -> None:

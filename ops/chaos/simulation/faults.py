@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from events.rebuilding import Selection, rebuild_all
 from events.recovery import begin
+from events.stamp import Stamp
 from ops.chaos.simulation import people
 from ops.chaos.simulation.clocks import SECOND
 from ops.chaos.simulation.counts import ZOMBIE_FENCED
+from ops.chaos.simulation.history import Gone
 from ops.chaos.simulation.lines import Line
 from ops.chaos.simulation.location import CONSUMER, OBSERVER, SEQUENCER, WEB, Location
 from ops.chaos.simulation.stage import NEWER
@@ -23,8 +25,8 @@ MOST_STATEMENTS = 24
 KEYS = "events_subjectkey"
 
 _LOST = """
-SELECT event_id, convert_from(raw, 'UTF8')::jsonb ->> 'request_id' FROM events_event
-WHERE origin <> 'genesis'
+SELECT event_id, convert_from(raw, 'UTF8')::jsonb ->> 'request_id', entity_uid, ts, origin
+FROM events_event WHERE origin <> 'genesis'
 """
 
 
@@ -194,12 +196,15 @@ def _come_back(world: World, at: Location) -> int:
 
 def _note_lost(world: World, at: Location) -> int:
     """Note which events nobody else has, its own and others': no one promises that they survive."""
-    here = dict(at.rows(_LOST))
+    here = {event_id: found for event_id, *found in at.rows(_LOST)}
     for other in world.locations.values():
         if other is not at:
-            for event_id, _ in other.rows(_LOST):
+            for event_id, *_ in other.rows(_LOST):
                 here.pop(event_id, None)
-    requests = set(here.values())
-    for write in world.history.writes:
-        write.is_lost = write.is_lost or write.request_id in requests
+    writes = {write.request_id: write for write in world.history.writes}
+    for event_id, (request_id, uid, ts, origin) in here.items():
+        write = writes[request_id]
+        write.is_lost = True
+        stamp = Stamp(ts, origin, event_id)
+        world.history.gone[event_id] = Gone(uid, stamp, frozenset(write.wanted[uid]))
     return len(here)

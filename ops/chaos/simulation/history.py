@@ -42,6 +42,15 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """An event that was lost with the last disk that had it, and which groups it set."""
+
+    entity_uid: UUID
+    stamp: Stamp
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """A record as someone has it on the screen."""
 
@@ -58,10 +67,14 @@ class BrokenPromise(AssertionError):
 
 @dataclass
 class History:
-    """All writes of all clients, in the order in which they were sent, and the forms still open."""
+    """All writes of all clients, in the order in which they were sent, and the forms still open.
+
+    ``gone`` are events that were lost; one of them may come back with Kafka.
+    """
 
     writes: list[Write] = field(default_factory=list)
     forms: list[Form] = field(default_factory=list)
+    gone: dict[UUID, Gone] = field(default_factory=dict)
 
     def request_id(self) -> str:
         """Return the id of the next request."""
