@@ -203,7 +203,7 @@ def test_poison_documents_are_kept_and_the_rest_goes_on(
     assert node.ids(sins__kind="recorded") == expected - Counter([long])
 
 
-def test_nobody_waits_while_elasticsearch_is_down(
+def test_trap_45_nobody_waits_while_elasticsearch_is_down(
     node: Reported, real_elasticsearch: ElasticsearchServer, client: Client
 ) -> None:
     write(10)

@@ -251,7 +251,7 @@ def in_batches(arrived: Sequence[Sealed], seed: int) -> None:
 
 @pytest.mark.feature("S03")
 @pytest.mark.feature("S04")
-def test_rows_are_what_the_oracle_says_in_whatever_order_events_arrive() -> None:
+def test_trap_12_rows_are_what_the_oracle_says_in_whatever_order_events_arrive() -> None:
     arrived = arrivals(11, 40)
     in_batches(arrived, 11)
     assert_replay_is_live()
@@ -326,7 +326,7 @@ def test_own_events_that_come_back_change_nothing(lamp: UUID) -> None:
 
 
 @pytest.mark.feature("S04")
-def test_an_equal_value_from_elsewhere_is_kept(lamp: UUID) -> None:
+def test_trap_19_an_equal_value_from_elsewhere_is_kept(lamp: UUID) -> None:
     (here,) = log.load([lamp])[lamp]
     again = event(
         here.ts + 2_000_000, priced("12.50"), origin="loc2", entity_uid=lamp,

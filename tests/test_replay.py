@@ -124,12 +124,12 @@ def applied(runs: Sequence[Run] | Iterator[Run]) -> int:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_three_deliveries_interleaved_at_random(made, reference, seed):
+def test_trap_11_three_deliveries_interleaved_at_random(made, reference, seed):
     assert applied(interleaved(made, seed)) == EVENTS
     assert (dump(), take()) == reference
 
 
-def test_replay_from_0_writes_no_row(made, reference):
+def test_trap_11_replay_from_0_writes_no_row(made, reference):
     """With all it has, a location loses its cursors and numbers and hears everything again."""
     applied(in_order(made))
     before = dump(is_with_versions=True)

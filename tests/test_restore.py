@@ -95,7 +95,7 @@ def loss_and_restore(
     return uids, numbers
 
 
-def test_restored_location_gets_its_own_writes_back_and_goes_on(
+def test_trap_30_restored_location_gets_its_own_writes_back_and_goes_on(
     locations: Locations, databases: TestDatabases, tmp_path: Path
 ) -> None:
     one, two = locations["loc1"], locations["loc2"]
@@ -128,7 +128,7 @@ def test_restored_location_gets_its_own_writes_back_and_goes_on(
 @pytest.mark.parametrize(
     ("locations", "count"), [("none", 9), ("broker", 2)], indirect=["locations"]
 )
-def test_location_that_wrote_before_it_noticed_loses_nothing(
+def test_trap_30_location_that_wrote_before_it_noticed_loses_nothing(
     locations: Locations, databases: TestDatabases, tmp_path: Path, count: int
 ) -> None:
     """Cut off, it gives numbers to new events that its peers know for others."""

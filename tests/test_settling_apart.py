@@ -104,7 +104,7 @@ def only(found: list[Item]) -> Item:
     ((("enter", "33"), ("enter", "33")), "33"),
     ((("swap",), ("enter", "11")), "11"),
 ])  # fmt: skip
-def test_the_same_choice_settles_it_once(
+def test_trap_23_the_same_choice_settles_it_once(
     apart: Apart, disputed: UUID, choices: Any, stands: str
 ) -> None:
     item_id = only(items_of(disputed)).outline.item_id
@@ -123,7 +123,7 @@ def test_the_same_choice_settles_it_once(
     ((("enter", "33"), ("enter", "44")), {"33", "44"}),
     ((("enter", "33"), ("enter", "22")), None),
 ])  # fmt: skip
-def test_different_values_settle_it_and_are_a_new_item(
+def test_trap_23_different_values_settle_it_and_are_a_new_item(
     apart: Apart, disputed: UUID, choices: Any, values: set[str] | None
 ) -> None:
     item_id = only(items_of(disputed)).outline.item_id
@@ -164,7 +164,7 @@ def test_who_keeps_beside_one_who_swaps_is_overruled_and_it_is_settled(
 @pytest.mark.parametrize(("choices", "is_deleted"), [
     (("keep", "keep"), True), (("swap", "swap"), False), (("keep", "swap"), False),
 ])  # fmt: skip
-def test_a_deletion_and_what_it_overlooked(
+def test_trap_22_a_deletion_and_what_it_overlooked(
     apart: Apart, choices: tuple[str, str], is_deleted: bool
 ) -> None:
     uid = apart.customer()

@@ -105,7 +105,7 @@ def test_stream_of_an_unregistered_location_is_refused(runs, applier, settings):
         applier.apply(runs[0])
 
 
-def test_two_appliers_one_gives_way(runs, applier):
+def test_trap_15_of_two_appliers_one_gives_way(runs, applier):
     (run,) = runs
     late = Applier(applier.clock)
     late.position("loc2", 1)
@@ -349,7 +349,7 @@ def test_commit_whose_answer_was_lost_counts(runs, applier, monkeypatch):
     assert Received.objects.get().seq == 5
 
 
-def test_the_cursor_moves_with_the_rows_or_not_at_all(runs, applier, monkeypatch):
+def test_trap_14_the_cursor_moves_with_the_rows_or_not_at_all(runs, applier, monkeypatch):
     def breaks_down(locked, new, poison):
         raise OperationalError
 

@@ -105,7 +105,7 @@ def test_applies_what_a_head_covers(feed, poked, run, send):
     assert poked == []
 
 
-def test_goes_on_where_the_database_says(feed, poked, run, send, bootstrap, applier):
+def test_trap_10_it_goes_on_where_the_database_says(feed, poked, run, send, bootstrap, applier):
     first = signed("loc2", run.items[:2])
     send(*(of_item(item, 1) for item in first.items), of_head(first.head))
     turn(feed, applied(2))
@@ -117,7 +117,7 @@ def test_goes_on_where_the_database_says(feed, poked, run, send, bootstrap, appl
     assert streams.applied_seq("loc2", 1) == 5
 
 
-def test_duplicates_are_free(feed, run, send):
+def test_trap_11_duplicates_are_free(feed, run, send):
     for _ in range(3):
         send(*(of_item(item, 1) for item in run.items), of_head(run.head))
     turn(feed, applied(5))
@@ -226,7 +226,9 @@ def test_strange_epochs_take_no_memory(feed, send, run):
     assert len(feed._inboxes) <= 8
 
 
-def test_lost_records_are_pulled_and_the_low_mark_gone_on_from(feed, bootstrap, topic, send):
+def test_trap_09_lost_records_are_pulled_and_the_low_mark_gone_on_from(
+    feed, bootstrap, topic, send
+):
     """More than the broker keeps: reading from 0 goes on from the oldest record that is left."""
     filler = records.Record(b"k", b"x" * 900, {})
     for _ in range(8):
@@ -262,7 +264,7 @@ def test_relay_sends_each_page_and_its_head(bootstrap, topic, databases, setting
     assert streams.applied_seq("loc2", 1) == 6
 
 
-def test_relay_keeps_what_was_acknowledged_and_opens_another_producer(monkeypatch, topic):
+def test_trap_06_what_was_acknowledged_counts_and_another_producer_goes_on(monkeypatch, topic):
     three_people(Elsewhere("loc2"))
     number_all("loc2", SEEDS["loc2"])
     senders: list[FakeSender] = []

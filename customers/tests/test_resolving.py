@@ -216,7 +216,7 @@ class TestClosing:
             assert isinstance(choose(uid, choice, bases={uid: basis}).error, Stale)
 
 
-def test_two_who_deleted_and_opened_a_record_apart() -> None:
+def test_trap_22_two_who_deleted_and_opened_a_record_apart() -> None:
     uid = enter(surname="Rayleigh")
     close(uid)
     seen = head_of(uid)

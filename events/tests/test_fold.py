@@ -161,7 +161,7 @@ def test_a_change_ends_the_version_before_it() -> None:
     ]
 
 
-def test_equal_time_is_decided_by_origin() -> None:
+def test_trap_17_equal_time_is_decided_by_origin() -> None:
     one = event(10, {"name": "a"}, origin="loc2")
     other = event(10, {"name": "b"}, origin="loc1")
     for events in ([one, other], [other, one]):
@@ -325,7 +325,7 @@ def test_a_withdrawn_event_takes_no_part_before_or_after_its_withdrawal() -> Non
         assert spans(events, "phone") == [(30, None, "2")]
 
 
-def test_what_withdraws_cannot_be_withdrawn() -> None:
+def test_trap_24_what_withdraws_cannot_be_withdrawn() -> None:
     wrong = event(20, {"name": "b"})
     voiding = event(30, {"phone": "1"}, voids=(wrong.event_id,))
     events = [event(10, {"name": "a"}), wrong, voiding, event(40, {}, voids=(voiding.event_id,))]

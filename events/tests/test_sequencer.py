@@ -75,14 +75,14 @@ def test_head_is_signed_and_ends_the_chain():
     assert numbered()[:3] == written
 
 
-def test_pass_takes_whole_transactions_of_at_most_1000_events():
+def test_trap_14_pass_takes_whole_transactions_of_at_most_1000_events():
     write(1, 600)
     write(1000, 600)
     write(2000, 1000)
     assert [one_pass(), one_pass(), one_pass(), one_pass()] == [600, 600, 1000, 0]
 
 
-def test_late_committer_gets_a_later_number():
+def test_trap_01_late_committer_gets_a_later_number():
     """A transaction that took its outbox id first but commits last is not missed."""
     url = connection.get_connection_params()
     with psycopg.connect(**{**url, "cursor_factory": psycopg.Cursor}) as slow:

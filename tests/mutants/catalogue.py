@@ -16,7 +16,7 @@ MUTANTS = [
         "events/fold.py",
         "key=lambda event: (begins(event), event.stamp)",
         "key=lambda event: (begins(event), event.ts)",
-        f"{FOLD}::test_equal_time_is_decided_by_origin",
+        f"{FOLD}::test_trap_17_equal_time_is_decided_by_origin",
     ),
     Mutant(
         "ties within one origin are left to chance",
@@ -65,7 +65,7 @@ MUTANTS = [
         "events/fold.py",
         "if e.voids or e.event_id not in voided]",
         "if e.event_id not in voided]",
-        f"{FOLD}::test_what_withdraws_cannot_be_withdrawn",
+        f"{FOLD}::test_trap_24_what_withdraws_cannot_be_withdrawn",
     ),
     Mutant(
         "equal neighbours stay apart",
@@ -166,7 +166,7 @@ MUTANTS = [
         "            or any(head.memo.state.get(g) != f for g, f in item.event.set.items())\n"
         "        ]\n"
         "        fresh = {",
-        f"{RECORDER}::test_an_equal_value_from_elsewhere_is_kept",
+        f"{RECORDER}::test_trap_19_an_equal_value_from_elsewhere_is_kept",
         needs_django=True,
     ),
     Mutant(

@@ -17,7 +17,7 @@ SYNCING = [
         "    seen = vars(number_pass).setdefault('seen', [0])\n"
         "    rows = [row for row in _whole(cursor.fetchall()) if row[0] > seen[-1]]\n"
         "    seen += [row[0] for row in rows]\n",
-        f"{SEQUENCER}::test_late_committer_gets_a_later_number",
+        f"{SEQUENCER}::test_trap_01_late_committer_gets_a_later_number",
         needs_django=True,
     ),
     Mutant(
@@ -25,7 +25,7 @@ SYNCING = [
         "events/sequencer.py",
         "    return [row for entry in whole for row in entry]\n",
         "    return found[:PAGE]\n",
-        f"{SEQUENCER}::test_pass_takes_whole_transactions_of_at_most_1000_events",
+        f"{SEQUENCER}::test_trap_14_pass_takes_whole_transactions_of_at_most_1000_events",
         needs_django=True,
     ),
     Mutant(
@@ -33,7 +33,7 @@ SYNCING = [
         "events/relay.py",
         "        done = sent if acknowledged == len(records) else max(sent - 1, 0)\n",
         "        done = len(run.items)\n",
-        f"{FEED}::test_relay_keeps_what_was_acknowledged_and_opens_another_producer",
+        f"{FEED}::test_trap_06_what_was_acknowledged_counts_and_another_producer_goes_on",
         needs_django=True,
     ),
     Mutant(
@@ -41,7 +41,7 @@ SYNCING = [
         "events/relay.py",
         "        sender, self._sender = self._sender, None\n",
         "        sender = self._sender\n",
-        f"{FEED}::test_relay_keeps_what_was_acknowledged_and_opens_another_producer",
+        f"{FEED}::test_trap_06_what_was_acknowledged_counts_and_another_producer_goes_on",
         needs_django=True,
     ),
     Mutant(
@@ -51,7 +51,7 @@ SYNCING = [
         "            cursors.fence(received.advance)  # 1\n",
         "    if received.advance is not None:\n        cursors.fence(received.advance)\n"
         "    with recording():\n",
-        f"{APPLY}::test_the_cursor_moves_with_the_rows_or_not_at_all",
+        f"{APPLY}::test_trap_14_the_cursor_moves_with_the_rows_or_not_at_all",
         needs_django=True,
     ),
     Mutant(
