@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DataError, OperationalError, transaction
 
 from events import comparing, contacts, cursors, guard, heads, items, keys, log, refold, sql
 from events.comparing import Found, Repair
@@ -22,6 +22,7 @@ from events.registry import kind_of_type, versions
 from events.stamp import clamped
 
 MAX_EVENTS = 1000  # of one transaction
+_LIMIT_EXCEEDED = "54"  # a class of SQLSTATE
 
 __all__ = ["Author", "Draft", "Found", "Late", "Received", "rebuild", "receive", "recognise",
            "record", "recording"]  # fmt: skip
@@ -201,9 +202,19 @@ def _renewed(locked: dict[UUID, Head]) -> dict[UUID, Head]:
 
 @contextmanager
 def recording() -> Iterator[sql.Answer]:
-    """Hold the transaction whose writes the guard lets pass; the mark ends with it."""
-    with transaction.atomic(durable=True), sql.pipelined():
-        yield sql.execute(guard.SET_MARK)
+    """Hold the transaction whose writes the guard lets pass; the mark ends with it.
+
+    ``DataError`` for what is too much for a table or an index: to the driver that is an
+    operational error, but to try again is of no use.
+    """
+    try:
+        with transaction.atomic(durable=True), sql.pipelined():
+            yield sql.execute(guard.SET_MARK)
+    except OperationalError as exc:
+        sqlstate = getattr(exc.__cause__, "sqlstate", None) or ""  # None: the connection was lost
+        if sqlstate.startswith(_LIMIT_EXCEEDED):
+            raise DataError from exc
+        raise
 
 
 def _travelled(arrived: Sequence[Sealed]) -> dict[Subject, bytes]:

@@ -22,6 +22,7 @@ from django.db import connection
 from events import chain, measures
 from events.chain import Head
 from events.cursors import NUMBER
+from events.errors import WrongCursor
 from events.streams import PAGE, Executes, keep_head, own_head
 
 IDLE_SECONDS = 0.05
@@ -53,7 +54,9 @@ def number_pass(cursor: Executes, location: str, seed: bytes) -> int:
     3. Sign the head that ends the pass.
     4. Delete the entries.
 
-    The caller owns the transaction; whatever is sent is sent after it.
+    The caller owns the transaction; whatever is sent is sent after it. ``WrongCursor`` if another
+    process has numbered them meanwhile: its lock should have kept it from that, but through a
+    pooler of connections a lock is nobody's.
     """
     cursor.execute(_COMMITTED, [location, PAGE + 1])  # 1
     rows = _whole(cursor.fetchall())
@@ -67,7 +70,9 @@ def number_pass(cursor: Executes, location: str, seed: bytes) -> int:
     head = Head(location, before.epoch, seqs[-1], values[-1])  # 3
     keep_head(cursor, chain.sign(head, seed))
     taken = sorted({entry for entry, _, _ in rows})
-    cursor.execute("DELETE FROM events_outbox WHERE id = ANY(%s)", [taken])  # 4
+    cursor.execute("DELETE FROM events_outbox WHERE id = ANY(%s) RETURNING id", [taken])  # 4
+    if len(cursor.fetchall()) < len(taken):
+        raise WrongCursor
     return len(rows)
 
 

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import Mock
 
+import psycopg
 import pytest
 from django.db import IntegrityError, OperationalError
 
@@ -11,6 +15,7 @@ from consumers.errors import NotVerified
 from consumers.tests.origins import (
     SEEDS,
     Elsewhere,
+    number_all,
     pages,
     person,
     signed,
@@ -20,6 +25,7 @@ from consumers.tests.origins import (
     with_raw,
 )
 from customers import queries
+from customers.commands import new_draft, new_groups
 from events import chain, recorder, streams
 from events.digest import take
 from events.envelope import Event, to_raw
@@ -27,6 +33,7 @@ from events.errors import WrongCursor
 from events.models import DeadLetter, EntityHead, EventNumber, Received
 from events.models import Event as StoredEvent
 from events.streams import Item
+from tests.by_hand import owner_url
 from tests.replaying import assert_replay_is_live
 from tests.sample.models import Offer
 
@@ -182,6 +189,29 @@ def test_value_no_column_takes_parks_its_record(databases, applier):
     assert queries.get(person(2)).values["surname"] == "Person 2"
 
 
+@pytest.mark.feature("S08")
+@pytest.mark.parametrize("group", ["surname", "display_name", "a code"])
+def test_trap_28_what_no_index_takes_parks_its_record_and_stops_nothing(
+    databases, applier, monkeypatch, group
+):
+    """PostgreSQL calls it a limit of its own, and a driver takes that for a passing trouble."""
+    text = random.Random(1).randbytes(20_000).hex()  # compression would let a tale slip through
+
+    def write(pen: Elsewhere) -> None:
+        groups = new_groups({"surname": "Long"}, "PERSON", None)
+        groups[text if group == "a code" else group] = {"value": text}
+        with monkeypatch.context() as wide:
+            wide.setattr("events.refold.refold", lambda *_: None)  # its own tables take it
+            recorder.record([new_draft(person(1), groups)], pen.author())
+        pen.create(2, surname="After")
+
+    (run,) = stream_of(databases, "loc2", write)
+    assert applier.apply(run) == 2
+    (head,) = EntityHead.objects.filter(parked_reason__isnull=False)
+    assert (head.entity_uid, head.parked_reason) == (person(1), "DataError")
+    assert queries.get(person(2)).values["surname"] == "After"
+
+
 def test_bytes_the_log_refuses_even_so_are_counted(databases, applier, monkeypatch):
     runs = three_people_of(databases)
     receive = recorder.receive
@@ -231,14 +261,46 @@ def test_event_id_of_another_event_is_no_event(runs, applier):
     assert EventNumber.objects.get(seq=6).event_id is None
 
 
+def together(pen: Elsewhere, *numbers: int) -> None:
+    """Enter people in one transaction."""
+    drafts = [
+        new_draft(person(n), new_groups({"surname": f"P{n}"}, "PERSON", None)) for n in numbers
+    ]
+    recorder.record(drafts, pen.author())
+
+
+def test_trap_14_a_crash_between_two_batches_leaves_whole_transactions(
+    databases, applier, monkeypatch
+):
+    def in_threes(pen: Elsewhere) -> None:
+        for first in (1, 4, 7):
+            together(pen, first, first + 1, first + 2)
+
+    (run,) = stream_of(databases, "loc2", in_threes)
+    batches = []
+
+    def breaks_down_at_the_second(sealed, received):
+        batches.append(len(sealed))
+        if len(batches) == 2:
+            raise OperationalError
+        return receive(sealed, received)
+
+    receive = recorder.receive
+    monkeypatch.setattr("consumers.apply.receive", breaks_down_at_the_second)
+    applier.pace.events = 2  # less than a transaction
+    with pytest.raises(OperationalError):
+        applier.apply(run)
+    assert batches == [3, 3], "none is split"
+    assert rows() == (3, 3, 3)
+    assert_replay_is_live()
+    assert Applier(applier.clock).apply(run) == 6
+    assert rows() == (9, 9, 9)
+    assert not EntityHead.objects.filter(parked_reason__isnull=False).exists()
+
+
 def test_part_of_a_transaction_is_parked(databases, applier):
     def two_at_once(pen: Elsewhere) -> None:
-        from customers.commands import new_draft, new_groups
-
-        drafts = [
-            new_draft(person(n), new_groups({"surname": f"P{n}"}, "PERSON", None)) for n in (1, 2)
-        ]
-        recorder.record(drafts, pen.author())
+        together(pen, 1, 2)
         pen.create(3, surname="whole")
 
     (run,) = stream_of(databases, "loc2", two_at_once)
@@ -330,6 +392,41 @@ def test_an_error_of_the_database_is_not_poison(runs, applier, monkeypatch):
     monkeypatch.undo()
     assert applier.apply(runs[0]) == 5
     assert Received.objects.get().seq == 5
+
+
+FULL = """
+CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON {} FOR EACH STATEMENT EXECUTE FUNCTION full_disk()
+"""
+
+
+@contextmanager
+def full_disk(table: str) -> Iterator[None]:
+    """Let PostgreSQL answer an insert as it does when its disk is full."""
+    with psycopg.connect(owner_url(), autocommit=True) as owner:
+        owner.execute(FULL.format(table))
+        yield
+        owner.execute(f"DROP TRIGGER full_disk ON {table}; DROP FUNCTION full_disk()")
+
+
+def write_here() -> None:
+    Elsewhere("loc1").create(9, surname="Own")
+    number_all("loc1", streams.own_key())
+
+
+@pytest.mark.parametrize("table", ["events_event", "events_eventnumber", "customers_entitydetail"])
+def test_trap_38_full_disk_keeps_nothing_by_halves_and_parks_nothing(runs, applier, table):
+    with full_disk(table):
+        with pytest.raises(OperationalError):
+            applier.apply(runs[0])
+        assert rows() == (0, 0, 0)
+        assert not DeadLetter.objects.exists()
+        with pytest.raises(OperationalError):
+            write_here()
+    assert applier.apply(runs[0]) == 5
+    assert not EntityHead.objects.filter(parked_reason__isnull=False).exists()
+    assert_replay_is_live()
 
 
 def test_commit_whose_answer_was_lost_counts(runs, applier, monkeypatch):

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from events import chain, log, recorder, sequencer, streams
 from events.drafting import Author, Draft
+from events.errors import WrongCursor
 from events.loops import Backoff, Loop
 from events.models import EventNumber, Outbox, StreamHead
 from events.sequencer import Sequencer, number_pass
@@ -31,6 +34,11 @@ def write(first: int, count: int = 1, now: int = NOW) -> list[UUID]:
     ]  # fmt: skip
     events = recorder.record(drafts, Author(None, settings.LOCATION_ID, now))
     return [event.event_id for event in events]
+
+
+def plain() -> dict[str, Any]:
+    """Return how to open another connection to the same database."""
+    return {**connection.get_connection_params(), "cursor_factory": psycopg.Cursor}
 
 
 def one_pass() -> int:
@@ -84,8 +92,7 @@ def test_trap_14_pass_takes_whole_transactions_of_at_most_1000_events():
 
 def test_trap_01_late_committer_gets_a_later_number():
     """A transaction that took its outbox id first but commits last is not missed."""
-    url = connection.get_connection_params()
-    with psycopg.connect(**{**url, "cursor_factory": psycopg.Cursor}) as slow:
+    with psycopg.connect(**plain()) as slow:
         late = slow.execute(
             "INSERT INTO events_outbox (tx) VALUES (gen_random_uuid()) RETURNING id, tx"
         ).fetchone()
@@ -101,6 +108,77 @@ def test_trap_01_late_committer_gets_a_later_number():
         slow.commit()
     assert one_pass() == 1
     assert numbered() == [*first, UUID(int=5)]
+
+
+def test_trap_02_a_long_open_transaction_holds_up_nobody():
+    """It has an outbox id, an own id and a snapshot, all older than those of the others."""
+    with psycopg.connect(**plain()) as idle:
+        idle.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        idle.execute("INSERT INTO events_outbox (tx) VALUES (gen_random_uuid())")
+        written = [write(n, now=NOW + n)[0] for n in range(1, 4)]
+        assert one_pass() == 3
+        assert numbered() == written
+        page = streams.page("loc1", 1, 0)
+        assert page is not None
+        assert [item.seq for item in page.items] == [1, 2, 3]
+        idle.rollback()
+
+
+def test_trap_03_what_is_rolled_back_leaves_no_gap(monkeypatch):
+    first = write(1)
+
+    def breaks_down(*_: object) -> None:
+        raise OperationalError
+
+    for n in range(3):
+        with psycopg.connect(**plain()) as burning:
+            burning.execute("INSERT INTO events_outbox (tx) VALUES (gen_random_uuid())")
+            burning.rollback()
+        with monkeypatch.context() as broken:
+            broken.setattr("events.refold.refold", breaks_down)
+            with pytest.raises(OperationalError):
+                write(10 + n)
+    second = write(20)
+    ids = list(Outbox.objects.order_by("id").values_list("id", flat=True))
+    assert ids[1] > ids[0] + 1, "ids were burnt"
+    assert one_pass() == 2
+    assert numbered() == first + second
+    assert [n.seq for n in EventNumber.objects.order_by("seq")] == [1, 2]
+
+
+class Overtaken:
+    """A cursor; when it has read the outbox, another sequencer numbers what it has read."""
+
+    def __init__(self, cursor: Any, overtake: Callable[[], object]) -> None:
+        self._cursor, self._overtake = cursor, [overtake]
+
+    def execute(self, query: str, parameters: Sequence[object]) -> None:
+        self._cursor.execute(query, parameters)
+
+    def fetchone(self) -> Any:
+        return self._cursor.fetchone()
+
+    def fetchall(self) -> Any:
+        found = self._cursor.fetchall()
+        if self._overtake:
+            self._overtake.pop()()
+        return found
+
+
+def test_trap_43_two_that_both_have_the_lock_give_no_event_two_numbers():
+    """Through a pooler of connections a session's lock is whoever's comes next."""
+    written = write(1, 2)
+
+    def other_pass() -> None:
+        with psycopg.connect(**plain()) as other, other.cursor() as cursor:
+            assert number_pass(cursor, settings.LOCATION_ID, own_key()) == 2
+
+    with pytest.raises(WrongCursor), transaction.atomic(), connection.cursor() as cursor:
+        number_pass(Overtaken(cursor, other_pass), settings.LOCATION_ID, own_key())
+    assert numbered() == written
+    third = write(5, now=NOW + 5)
+    assert one_pass() == 1
+    assert numbered() == written + third
 
 
 def test_every_page_of_1000_ends_with_a_head():
