@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import httpx
 import pytest
@@ -19,16 +20,25 @@ from consumers.errors import PeerFailed
 from consumers.pull import Peer
 from consumers.runner import Consumer
 from consumers.tests.origins import (
+    NOW,
+    SEEDS,
     Elsewhere,
     number_all,
+    person,
+    signed,
     stream_of,
     three_people_of,
 )
 from consumers.verify import Run
-from events import streams
+from customers import commands, queries
+from customers.kinds import ENTITY
+from events import contacts, recorder, streams
 from events.digest import BUCKETS_BYTES
+from events.drafting import Draft
 from events.models import DeadLetter, PeerContact
+from events.status import sync_status
 from events.streams import Page
+from tests.replaying import assert_replay_is_live
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.feature("S06")]
 
@@ -117,6 +127,99 @@ def test_heartbeat_shows_a_higher_number_and_it_is_pulled(fake, network):
     one.step()
     assert fake.asked[2:] == ["heads"]
     one.close()
+
+
+@pytest.mark.parametrize("kafka_delivers", [False, True])
+def test_trap_13_lost_tail_is_seen_though_nothing_comes_after_it(
+    fake, network, has_kafka, monkeypatch, applier, runs, kafka_delivers
+):
+    """Kafka brought the first two, and goes on delivering nothing."""
+    monkeypatch.setattr(contact, "GRACE_SECONDS", 0)
+    has_kafka += [True] * kafka_delivers
+    (run,) = runs["loc2"]
+    applier.apply(signed("loc2", run.items[:2]))
+    tail = signed("loc2", run.items[2:], run.items[1].chain, after=2)
+    fake.runs = {"loc2": [tail]}
+    one = new_contact(network)
+    one.step()
+    assert streams.applied_seq("loc2", 1) == 5
+    assert fake.asked == ["heartbeat", "events"]
+    one.close()
+
+
+def test_trap_33_new_location_takes_a_stream_that_grows_meanwhile(databases, fake, network):
+    """Each page it asks for takes as long as the origin needs for the next fifty events."""
+
+    def write(pen: Elsewhere) -> None:
+        born = {"type": {"value": "PERSON"}, "surname": {"value": "Miller"}}
+        commands.record_new([(person(n), born) for n in range(50)], pen.author())
+        for phone in range(7):
+            number_all("loc2", SEEDS["loc2"])
+            said = {"phone": {"value": str(phone)}}
+            drafts = [
+                Draft(person(n), "customers.details_changed", said, ENTITY) for n in range(50)
+            ]
+            recorder.record(drafts, pen.author())
+
+    with mock.patch.object(streams, "PAGE", 50):
+        stream = stream_of(databases, "loc2", write)
+    shown = fake.runs["loc2"] = stream[:1]
+
+    def grows(route: str, answer: Any) -> Any:
+        shown.extend(stream[len(shown) : len(shown) + 1])
+        return answer
+
+    fake.spoil = grows
+    one, steps = new_contact(network), 0
+    while streams.applied_seq("loc2", 1) < 400:
+        assert steps < 8
+        one._heartbeat_at = 0  # five seconds later
+        one.step()
+        Elsewhere("loc1", NOW + steps).create(1000 + steps, surname="Here meanwhile")
+        steps += 1
+    one.close()
+    assert steps > 1, "it grew while it was taken"
+    assert queries.get(person(49)).values["phone"] == "6"
+    assert_replay_is_live()
+
+
+def test_trap_44_line_that_works_in_one_way_only(runs, network, monkeypatch, settings):
+    """loc2 reaches this location, which does not reach loc2; loc3 hears both."""
+    fake = FakePeer(runs)
+    settings.PEERS = {
+        name: {**peer, "url": f"http://127.0.0.1:{port}"}
+        for port, (name, peer) in enumerate(settings.PEERS.items(), start=2)
+    }
+    cut = [2]
+
+    def ways(request: httpx.Request) -> httpx.Response:
+        if request.url.port in cut:
+            raise httpx.ConnectTimeout("cut")
+        return fake(request)
+
+    client = httpx.Client
+
+    def faked(**arguments: Any) -> httpx.Client:
+        return client(**{**arguments, "transport": httpx.MockTransport(ways)})
+
+    monkeypatch.setattr("consumers.pull.httpx.Client", faked)
+    two, three = new_contact(network), Contact(Peer("loc3", now_us), network)
+    two.step()
+    assert streams.applied_seq("loc2", 1) == 0
+    three.step()
+    assert streams.applied_seq("loc2", 1) == 5, "by way of loc3"
+    said = wire.said_from_json(fake.heartbeat({}))
+    contacts.note("loc2", said, None)  # its own call comes in
+    assert reachable() == {"loc2": False, "loc3": True}, "and hides nothing"
+    cut.clear()
+    two.step()
+    assert reachable() == {"loc2": True, "loc3": True}
+    two.close()
+    three.close()
+
+
+def reachable() -> dict[str, bool]:
+    return {peer["location"]: peer["reachable"] for peer in sync_status()["peers"]}
 
 
 def test_with_kafka_only_heartbeats_are_sent(fake, network, has_kafka, monkeypatch):

@@ -5,11 +5,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import signal
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from consumers.apply import Applier
 from consumers.kafka_feed import KafkaFeed
@@ -24,6 +30,7 @@ from consumers.tests.origins import (
 from events import chain, records, streams
 from events.dead_letter_relay import DeadLetterRelay
 from events.kafka import Reader, Sender, Undelivered
+from events.loops import Loop
 from events.models import DeadLetter, Published, Received
 from events.records import of_head, of_item, topic_of
 from events.relay import Relay
@@ -133,6 +140,94 @@ def test_gap_is_asked_for_and_then_gone_on_from(feed, poked, run, send, applier)
     applier.apply(signed("loc2", run.items[:2]))  # what the pull brings
     turn(feed, applied(5))
     assert streams.applied_seq("loc2", 1) == 5
+
+
+def test_trap_12_records_that_come_backwards(feed, run, send):
+    send(of_head(run.head), *(of_item(item, 1) for item in reversed(run.items)))
+    turn(feed, applied(5))
+    assert streams.applied_seq("loc2", 1) == 5
+    assert DeadLetter.objects.count() == 0
+
+
+# How many of the last records the other cluster has; three were read of the one before.
+@pytest.mark.parametrize("there", [2, 5])
+def test_trap_08_another_cluster_under_the_same_name(feed, poked, run, send, topic, applier, there):
+    first = signed("loc2", run.items[:2])
+    send(*(of_item(item, 1) for item in first.items), of_head(first.head))
+    turn(feed, applied(2))
+    feed.close()
+    other = broker.start()
+    sender = Sender(broker.address_of(other))
+    lately = [of_item(run.items[4], 1), *[of_head(run.head)] * (there - 1)]
+    assert sender.send(topic("loc2"), lately, threading.Event()) == there
+    sender.close()
+    again = KafkaFeed(broker.address_of(other), Applier(applier.clock), poked.append)
+    turn(again, lambda: poked)
+    assert set(poked) == {"loc2"}
+    applier.apply(run)  # what the pull brings
+    turn(again, lambda: not has_gap(again))
+    again.close()
+    assert streams.applied_seq("loc2", 1) == 5
+    assert DeadLetter.objects.count() == 0
+    del other
+
+
+def has_gap(feed: KafkaFeed) -> bool:
+    position = Applier(lambda: 0).position("loc2", 1)
+    return any(inbox.has_gap(position) for inbox in feed._inboxes.values())
+
+
+@pytest.fixture
+def freezing_broker(tmp_path):
+    """A broker in a process of its own, and what stops and continues it."""
+    port_file = tmp_path / "address"
+    process = subprocess.Popen([sys.executable, "-m", "ops.broker", "--port-file", str(port_file)])
+    end = time.monotonic() + 30
+    while not port_file.exists():
+        assert time.monotonic() < end
+    yield port_file.read_text(encoding="ascii"), process.send_signal
+    process.kill()
+    process.wait(10)
+
+
+def send_until_taken(bootstrap: str, topic: str, sent: Sequence[records.Record]) -> None:
+    """Send again with another producer until all is acknowledged, as the relay does."""
+    end, acknowledged = time.monotonic() + 30, 0
+    while acknowledged < len(sent):
+        assert time.monotonic() < end
+        sender = Sender(bootstrap)
+        acknowledged = sender.send(topic, sent, threading.Event())
+        sender.close()
+
+
+def test_trap_07_broker_that_freezes_and_thaws(
+    freezing_broker, topic, poked, run, applier, monkeypatch
+):
+    """The same reader goes on; what was sent into the frost is sent again, and is there once."""
+    bootstrap, say = freezing_broker
+    sender, stop = Sender(bootstrap), threading.Event()
+    sent = [*(of_item(item, 1) for item in run.items), of_head(run.head)]
+    first = signed("loc2", run.items[:2])
+    begun = [*sent[:2], of_head(first.head)]
+    assert sender.send(topic("loc2"), begun, stop) == 3
+    feed = KafkaFeed(bootstrap, applier, poked.append)
+    turn(feed, applied(2))
+    sender.close()
+    monkeypatch.setattr("events.kafka.DELIVERY_MS", 1000)
+    sender = Sender(bootstrap)
+    say(signal.SIGSTOP)
+    try:
+        assert sender.send(topic("loc2"), sent[2:], stop) == 0
+        sender.close()
+        turn(feed, seconds=0.2)
+        assert streams.applied_seq("loc2", 1) == 2
+    finally:
+        say(signal.SIGCONT)
+    send_until_taken(bootstrap, topic("loc2"), sent[2:])
+    turn(feed, applied(5), seconds=30)
+    feed.close()
+    assert streams.applied_seq("loc2", 1) == 5
+    assert DeadLetter.objects.count() == 0
 
 
 def other_value(old: bytes, new: bytes):
@@ -262,6 +357,82 @@ def test_relay_sends_each_page_and_its_head(bootstrap, topic, databases, setting
     turn(feed, applied(6))
     feed.close()
     assert streams.applied_seq("loc2", 1) == 6
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("place", ["numbered, not sent", "sent, not noted"])
+def test_trap_04_killed_between_number_sending_and_note(
+    bootstrap, topic, databases, applier, monkeypatch, place
+):
+    pen = Elsewhere("loc2")
+    three_people(pen)
+    number_all("loc2", SEEDS["loc2"])
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    at = {"numbered, not sent": "events.relay.page", "sent, not noted": "events.relay.Relay._note"}
+    with monkeypatch.context() as dying:
+        dying.setattr(at[place], killed)
+        before = Relay("loc2", bootstrap, threading.Event())
+        with pytest.raises(Killed):
+            before.step()
+    assert not Published.objects.exists()
+    again = Relay("loc2", bootstrap, threading.Event())
+    assert again.step()
+    again.close()
+    assert Published.objects.get().seq == 5
+    databases.renew()
+    feed = KafkaFeed(bootstrap, applier, lambda _: None)
+    turn(feed, applied(5))
+    turn(feed, seconds=0.2)
+    feed.close()
+    assert streams.applied_seq("loc2", 1) == 5
+    assert DeadLetter.objects.count() == 0
+
+
+def test_trap_05_producer_beyond_help_is_replaced(
+    bootstrap, topic, databases, applier, monkeypatch
+):
+    three_people(Elsewhere("loc2"))
+    number_all("loc2", SEEDS["loc2"])
+    made: list[Dying] = []
+
+    class Dying(Producer):
+        """The first dies after three records, as librdkafka does when it has lost its place."""
+
+        def __init__(self, settings: dict[str, Any]) -> None:
+            super().__init__(settings)
+            made.append(self)
+            self.left = 3 if len(made) == 1 else 100
+
+        def produce(self, *arguments: Any, **named: Any) -> None:
+            if not self.left:
+                raise KafkaException(KafkaError(KafkaError._FATAL))
+            self.left -= 1
+            super().produce(*arguments, **named)
+
+    monkeypatch.setattr("events.kafka.Producer", Dying)
+    stop = threading.Event()
+    relay = Relay("loc2", bootstrap, stop)
+    loop = Loop("relay", relay.step, lambda: 0.05, stop, recover=relay.close)
+    thread = loop.thread()
+    end = time.monotonic() + 30
+    while not Published.objects.filter(seq=5).exists():
+        assert time.monotonic() < end
+    stop.set()
+    thread.join(10)
+    relay.close()
+    assert len(made) == 2
+    databases.renew()
+    feed = KafkaFeed(bootstrap, applier, lambda _: None)
+    turn(feed, applied(5))
+    feed.close()
+    assert streams.applied_seq("loc2", 1) == 5
+    assert DeadLetter.objects.count() == 0
 
 
 def test_trap_06_what_was_acknowledged_counts_and_another_producer_goes_on(monkeypatch, topic):
