@@ -8,7 +8,7 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import count, permutations
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -341,6 +341,108 @@ def test_trap_19_an_equal_value_from_elsewhere_is_kept(lamp: UUID) -> None:
     receive([sealed(between, OFFER)], Received(START))
     rows = Offer.objects.order_by("valid_from")
     assert [str(row.amount) for row in rows] == ["12.50", "9.99", "12.50"]
+    assert_replay_is_live()
+
+
+def arrives(ts: int, groups: Mapping[str, Any], uid: UUID, **given: Any) -> Sealed:
+    """Return an event of an offer as another location sends it; ``ts`` from ``START`` on."""
+    number = next(_ticks)
+    made = event(START + ts, groups, entity_uid=uid, tx=UUID(int=number), **given)
+    return sealed(made, OFFER)
+
+
+def prices(uid: UUID) -> list[tuple[int, int | None, str]]:
+    """Return since when, until when (from ``START`` on) and what an offer cost."""
+    rows = Offer.objects.filter(entity_uid=uid).order_by("valid_from")
+    return [
+        (to_micros(row.valid_from) - START, row.valid_to and to_micros(row.valid_to) - START,
+         str(row.amount))
+        for row in rows
+    ]  # fmt: skip
+
+
+@pytest.mark.feature("S04")
+def test_trap_17_one_instant_at_three_locations_with_neighbours_and_something_older() -> None:
+    told = [
+        (10, "loc2", "1.00"), (10, "loc1", "2.00"), (10, "loc3", "3.00"),
+        (9, "loc3", "4.00"), (11, "loc1", "5.00"), (1, "loc2", "6.00"),
+    ]  # fmt: skip
+    wanted = [(1, 9, "6.00"), (9, 10, "4.00"), (10, 11, "3.00"), (11, None, "5.00")]
+    for order in random.Random(17).sample(list(permutations(told)), 12):
+        uid = uuid4()
+        for ts, origin, amount in order:
+            own = uuid4()
+            receive(
+                [arrives(ts, priced(amount), uid, origin=origin, event_id=own)], Received(START)
+            )
+        assert prices(uid) == wanted, order
+    assert_replay_is_live()
+
+
+@pytest.mark.feature("S04")
+def test_trap_18_late_events_make_a_version_vanish_and_stand_again() -> None:
+    uid = uuid4()
+    first, change = (
+        arrives(10, priced("1.00"), uid, event_id=uuid4()),
+        arrives(20, priced("2.00"), uid, event_id=uuid4()),
+    )
+    receive([first, change], Received(START))
+    assert prices(uid) == [(10, 20, "1.00"), (20, None, "2.00")]
+    # The same from elsewhere, earlier: at 20 nothing changes any more.
+    earlier = arrives(15, priced("2.00"), uid, origin="loc2", event_id=uuid4())
+    receive([earlier], Received(START))
+    assert prices(uid) == [(10, 15, "1.00"), (15, None, "2.00")]
+    # And back in between: it does again.
+    between = arrives(17, priced("1.00"), uid, origin="loc3", event_id=uuid4())
+    receive([between], Received(START))
+    assert prices(uid) == [(10, 15, "1.00"), (15, 17, "2.00"), (17, 20, "1.00"), (20, None, "2.00")]
+    # Without both changes in the middle A, B, A, B is A, B.
+    undone = arrives(
+        30, {}, uid, event_id=uuid4(), voids=(earlier.event.event_id, between.event.event_id)
+    )
+    receive([undone], Received(START))
+    assert prices(uid) == [(10, 20, "1.00"), (20, None, "2.00")]
+    # Without the last A, B is A.
+    receive(
+        [arrives(40, {}, uid, event_id=uuid4(), voids=(change.event.event_id,))], Received(START)
+    )
+    assert prices(uid) == [(10, None, "1.00")]
+    assert_replay_is_live()
+
+
+@pytest.mark.feature("S04")
+def test_trap_24_void_before_its_target_and_void_of_a_void() -> None:
+    ids = [uuid4() for _ in range(3)]
+    told = [
+        (10, priced("1.00"), {}),
+        (20, priced("2.00"), {"event_id": ids[0]}),
+        (30, {}, {"event_id": ids[1], "voids": (ids[0],)}),
+        (40, {}, {"event_id": ids[2], "voids": (ids[1],), "origin": "loc2"}),
+    ]
+    for order in permutations(told):
+        uid, anew = uuid4(), {old: uuid4() for old in ids}
+        for ts, groups, given in order:
+            own = {
+                **given,
+                "event_id": anew.get(given.get("event_id"), uuid4()),
+                "voids": tuple(anew[target] for target in given.get("voids", ())),
+            }
+            receive([arrives(ts, groups, uid, **own)], Received(START))
+        assert prices(uid) == [(10, None, "1.00")], order
+    assert_replay_is_live()
+
+
+@pytest.mark.feature("S04")
+def test_trap_27_change_and_deletion_before_the_record_is_there() -> None:
+    uid = uuid4()
+    receive([arrives(30, {"deleted": True}, uid, origin="loc3", event_id=uuid4())], Received(START))
+    receive([arrives(20, priced("2.00"), uid, origin="loc2", event_id=uuid4())], Received(START))
+    assert prices(uid) == [(20, 30, "2.00")]
+    made = arrives(10, {"title": {"title": "Lamp"}, **priced("1.00")}, uid, event_id=uuid4())
+    receive([made], Received(START))
+    assert prices(uid) == [(10, 20, "1.00"), (20, 30, "2.00")]
+    assert {row.title for row in Offer.objects.filter(entity_uid=uid)} == {"Lamp"}
+    assert EntityHead.objects.get(entity_uid=uid).parked_reason is None
     assert_replay_is_live()
 
 

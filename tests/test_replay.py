@@ -129,6 +129,12 @@ def test_trap_11_three_deliveries_interleaved_at_random(made, reference, seed):
     assert (dump(), take()) == reference
 
 
+def test_trap_12_one_origin_is_starved_until_the_other_has_sent_all(made, reference):
+    """loc3 wrote upon half of what loc2 had, of which nothing is here yet."""
+    assert applied([*made["loc3"], *made["loc2"]]) == EVENTS
+    assert (dump(), take()) == reference
+
+
 def test_trap_11_replay_from_0_writes_no_row(made, reference):
     """With all it has, a location loses its cursors and numbers and hears everything again."""
     applied(in_order(made))
