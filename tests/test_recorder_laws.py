@@ -446,6 +446,35 @@ def test_trap_27_change_and_deletion_before_the_record_is_there() -> None:
     assert_replay_is_live()
 
 
+@pytest.mark.feature("S03")
+def test_trap_39_ten_thousand_changes_of_one_record() -> None:
+    """What arrives in order never reads what is here; a late one reads it once."""
+    uid, known, arrived = uuid4(), None, []
+    for n in range(10_000):
+        knowing = {"price": known} if known else {}
+        arrived.append(arrives(10 * n, priced(f"{n}.00"), uid, event_id=uuid4(), knowing=knowing))
+        known = arrived[-1].event
+    reads = []
+    with pytest.MonkeyPatch.context() as watched:
+        stored = log.stored
+        watched.setattr("events.log.stored", lambda uids: reads.append(1) or stored(uids))
+        for first in range(0, len(arrived), 1000):
+            receive(arrived[first : first + 1000], Received(START))
+        assert len(reads) <= 1, "of the first alone nobody knew a base"
+        receive(
+            [arrives(15, priced("0.50"), uid, event_id=uuid4(), origin="loc2")], Received(START)
+        )
+        assert len(reads) <= 2
+    assert len(prices(uid)) == 10_001
+    assert prices(uid)[:4] == [
+        (0, 10, "0.00"),
+        (10, 15, "1.00"),
+        (15, 20, "0.50"),
+        (20, 30, "2.00"),
+    ]
+    assert_replay_is_live()
+
+
 @pytest.mark.feature("S08")
 def test_values_without_their_key_park_their_record_alone(lamp: UUID) -> None:
     other = uuid4()

@@ -1,4 +1,4 @@
-"""Two people settle one conflict at two locations that are cut off: both locations end equal."""
+"""Two people settle, merge, enter the same at two locations that are cut off: both end equal."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ import pytest
 
 from accounts.authors import now_us
 from customers import commands, queries
+from customers.kinds import ENTITY
 from customers.resolving import Choice, choice_of, settle
+from customers.search import search
 from customers.tests.apart import items_of
-from events import items, keys, log
+from events import heads, items, keys, log
 from events.digest import take
-from events.drafting import Author
+from events.drafting import Author, Draft
 from events.items import OPEN, SETTLED, Filter, Item
 from events.log import Sealed
 from events.models import Event
-from events.recorder import Received, receive
+from events.recorder import Received, receive, record
 from ops.databases import DatabaseUrls
 from tests.databases import TestDatabases
 from tests.replaying import assert_replay_is_live
@@ -181,6 +183,46 @@ def test_trap_22_a_deletion_and_what_it_overlooked(
         apart.at(name)
         assert only(items_of(uid)).outline.state == SETTLED
         assert queries.get(uid).is_deleted == is_deleted
+
+
+def merge(uid: UUID, into: UUID | None, author: Author) -> None:
+    groups = {"merged_into": {"value": into and str(into)}}
+    assert record([Draft(uid, "customers.details_changed", groups, ENTITY)], author)
+
+
+@pytest.mark.feature("S04")
+def test_trap_25_merges_that_form_a_cycle(apart: Apart) -> None:
+    """Each record is folded by itself: nothing runs in a circle, and both stay readable."""
+    one, two = apart.customer(), apart.customer()
+    merge(one, two, apart.at(ONE))
+    merge(two, one, apart.at(TWO))
+    apart.meet()
+    for name in NAMES:
+        apart.at(name)
+        found = queries.customers([one, two])
+        assert [customer.merged_into for customer in found] == [two, one]
+        assert [customer.values["surname"] for customer in found] == ["Rayleigh"] * 2
+    merge(one, None, apart.at(ONE))  # taken back
+    apart.meet()
+    for name in NAMES:
+        apart.at(name)
+        assert queries.get(one).merged_into is None
+        assert queries.get(two).merged_into == one
+
+
+@pytest.mark.feature("S04")
+def test_trap_26_one_document_entered_at_two_locations(apart: Apart) -> None:
+    """No location may refuse what another has acknowledged: both are there, and both are found."""
+    found = []
+    for name in NAMES:
+        said = {"surname": "Rayleigh", "document_number": "X 1234567"}
+        uid, _ = commands.create_customer(said, apart.at(name))
+        found.append(uid)
+    apart.meet()
+    for name in NAMES:
+        apart.at(name)
+        assert not heads.parked(1)
+        assert {hit.customer.entity_uid for hit in search("X1234567", "exact", 9)} == set(found)
 
 
 def test_a_resolution_that_others_hear_first_settles_what_they_have(
