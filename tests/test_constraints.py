@@ -307,3 +307,16 @@ def test_every_versioned_table_is_guarded() -> None:
     insert_delete_update_truncate = 4 | 8 | 16 | 32
     for model in VERSIONED:
         assert guarded[model._meta.db_table] == insert_delete_update_truncate
+
+
+@pytest.mark.feature("R08")
+def test_trap_32_nothing_that_is_kept_is_a_number_of_the_server_s_own() -> None:
+    """A transaction's number, a place in the file, a snapshot: a younger server knows others."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname, a.attname FROM pg_attribute a"
+            " JOIN pg_class c ON c.oid = a.attrelid AND c.relkind = 'r' AND a.attnum > 0"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'"
+            " WHERE a.atttypid = ANY ('{xid,xid8,tid,cid,oid,pg_lsn,pg_snapshot}'::regtype[])"
+        )
+        assert cursor.fetchall() == []

@@ -172,7 +172,7 @@ def states(location: Location) -> list[str]:
     return [peer["state"] for peer in location.status()["peers"]]
 
 
-def test_a_backup_is_restored_whole_to_its_location_into_an_empty_database(
+def test_trap_32_a_backup_is_restored_whole_to_its_location_into_an_empty_database(
     databases: TestDatabases, fresh_database: DatabaseUrls, tmp_path: Path
 ) -> None:
     target, records = tmp_path / "backup", tmp_path / "backup" / "records.dump"
