@@ -374,7 +374,10 @@ def test_trap_04_killed_between_number_sending_and_note(
     def killed(*_: object) -> None:
         raise Killed
 
-    at = {"numbered, not sent": "events.relay.page", "sent, not noted": "events.relay.Relay._note"}
+    at = {
+        "numbered, not sent": "events.relay.Sender.send",
+        "sent, not noted": "events.relay.Relay._note",
+    }
     with monkeypatch.context() as dying:
         dying.setattr(at[place], killed)
         before = Relay("loc2", bootstrap, threading.Event())
