@@ -19,10 +19,10 @@ import pytest
 from django.contrib.admin.sites import AdminSite
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
 
 from customers.models import DetailType, Entity, EntityDetail, EntityType, SearchKey
-from events import guard
+from events import guard, recorder
 from events.models import Versioned
 from events.recorder import Author, Draft, record
 from events.registry import kinds
@@ -272,6 +272,13 @@ def test_the_mark_of_a_write_is_gone_when_it_returns() -> None:
     record([draft], author)
     with refused():
         Offer.objects.filter(entity_uid=uid).update(title="y")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_lost_while_writing_is_said_to_be_lost() -> None:
+    with pytest.raises(OperationalError, match="closed"), recorder.recording():
+        connection.connection.close()
+    connection.close()
 
 
 def test_a_mark_made_up_or_left_behind_opens_nothing() -> None:
