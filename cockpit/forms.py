@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Member
 from customers.forms import MomentField
+from events import locations
 from events.audit import DELETE, INSERT, UPDATE, Place, place_of
 
 _INPUT = {"class": "input", "autocomplete": "off"}
@@ -54,10 +54,9 @@ class AuditForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         members = Member.objects.order_by("username")
-        locations = [settings.LOCATION_ID, *sorted(settings.PEERS)]
         for name, choices in (
             ("actor", [(str(member.uid), member.get_full_name()) for member in members]),
-            ("location", [(location, location) for location in locations]),
+            ("location", [(location, location) for location in locations.names()]),
         ):
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)

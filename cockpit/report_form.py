@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import OK
@@ -17,6 +16,7 @@ from accounts.models import Member
 from accounts.reports import REFUSED
 from cockpit.periods import DEFAULT_DAYS, EARLIEST, LATEST, MOST_YEARS
 from customers.labels import EVENT_LABELS, Text
+from events import locations
 from events.reports import NOBODY
 
 _SELECT = {"class": "select"}
@@ -75,12 +75,9 @@ class ReportForm(forms.Form):
         last = _parsed(self.given.get("end", "")) or today
         first = max(last - timedelta(days=DEFAULT_DAYS - 1), EARLIEST)
         super().__init__({"start": f"{first}", "end": f"{today}", **self.given})
-        locations = self.fields["location"]
-        assert isinstance(locations, forms.ChoiceField)
-        locations.choices = [
-            ("", _("Any")),
-            *((name, name) for name in [settings.LOCATION_ID, *sorted(settings.PEERS)]),
-        ]
+        where = self.fields["location"]
+        assert isinstance(where, forms.ChoiceField)
+        where.choices = [("", _("Any")), *((name, name) for name in locations.names())]
         self.names: dict[UUID, str] = {
             member.uid: member.get_full_name() for member in Member.objects.order_by("username")
         }

@@ -18,6 +18,7 @@ from accounts.labels import KIND_LABELS, OUTCOME_LABELS
 from cockpit.periods import Buckets, Period, buckets_of
 from cockpit.report_form import SYSTEM, ReportForm
 from customers.labels import EVENT_LABELS, Text
+from events import locations
 from events import reports as recorded
 from events.reports import NOBODY
 from events.stamp import to_micros
@@ -166,7 +167,7 @@ def _over_time(
 
 
 def _locations(found: Mapping[str, Tally], asked: Mapping[str, Any]) -> list[Row]:
-    known = {settings.LOCATION_ID, *settings.PEERS}
+    known = set(locations.names())
     shown = {asked["location"]} if "location" in asked else known | found.keys()
     return [
         Row(

@@ -21,7 +21,6 @@ from consumers.verify import (
     contradicts,
     entries_of,
     is_complete,
-    is_signed,
     transactions,
     verified,
 )
@@ -29,6 +28,7 @@ from events import chain, cursors, forks, measures, spans, streams
 from events.cursors import Advance, Numbered
 from events.envelope import Event
 from events.errors import ForkedStream
+from events.locations import is_signed
 from events.recorder import Received, receive
 from events.refold import INCOMPLETE, POISON
 from events.streams import Item, Position

@@ -16,9 +16,9 @@ from consumers.deliveries import Deliveries
 from consumers.errors import PeerFailed
 from consumers.pages import End, ends_of
 from consumers.pull import Peer
-from consumers.verify import is_signed
-from events import contacts, recovery, streams
+from events import contacts, locations, recovery, streams
 from events.chain import Head
+from events.locations import is_signed
 
 HEARTBEAT_SECONDS = 5.0
 # Between heartbeats positions are asked while no broker delivers, or own events are not known to
@@ -54,11 +54,16 @@ class Contact:
     """One peer, asked in a loop in its own thread: one that hangs holds up no other."""
 
     def __init__(self, peer: Peer, network: Network) -> None:
-        self.wake = threading.Event()
+        self.wake, self.stop = threading.Event(), threading.Event()
         self._peer, self._network = peer, network
         self._is_urgent = False
         self._heartbeat_at = 0.0
         self._heads: Mapping[str, Mapping[str, Any]] = {}
+
+    @property
+    def url(self) -> str:
+        """Where the peer answers."""
+        return self._peer.url
 
     def poke(self) -> None:
         """Ask at once, for a number is missing; a peer out of reach no sooner than it is due."""
@@ -92,6 +97,13 @@ class Contact:
         own = streams.positions()[settings.LOCATION_ID]
         known = streams.epochs(self._heads.get(settings.LOCATION_ID))
         return own.seq > known.get(own.epoch, 0)
+
+    def leave(self) -> None:
+        """Ask no more, and let nobody think that the peer answers."""
+        self.stop.set()
+        self.wake.set()
+        self._network.answering.pop(self._peer.location, None)
+        self._network.gave_back.discard(self._peer.location)
 
     def close(self) -> None:
         """Close the connections to the peer."""
@@ -135,19 +147,21 @@ class Contact:
             recovery.begin()
 
     def _pull_all(self, heads: Mapping[str, Mapping[str, Any]], is_urgent: bool) -> None:
-        self._pull_back(heads.get(settings.LOCATION_ID))
+        has_given_back = self._pull_back(heads.get(settings.LOCATION_ID))
+        others = locations.signers().keys() - {settings.LOCATION_ID}
         for origin, said in heads.items():
             is_own = origin == self._peer.location
             # Another's stream is asked for here only while that other does not answer itself.
-            if origin in settings.PEERS and (is_own or not self._network.answering.get(origin)):
+            if origin in others and (is_own or not self._network.answering.get(origin)):
                 for end in ends_of(origin, said):
                     self._pull(end, is_urgent)
+        if has_given_back and recovery.is_recovering():
+            self._note_given_back()
 
-    def _pull_back(self, said: Mapping[str, Any] | None) -> None:
+    def _pull_back(self, said: Mapping[str, Any] | None) -> bool:
         """Pull what the peer has of this location's own stream and this location lost.
 
-        Its own signature proves that it is its own. Once each peer has given back all it has,
-        this location goes on in a new epoch.
+        Its own signature proves that it is its own. Return whether all of it is here.
         """
         is_complete = True
         for end in ends_of(settings.LOCATION_ID, said):
@@ -164,13 +178,19 @@ class Contact:
             recovery.follow(end.epoch)
             self._pull(end, is_urgent=True)
             is_complete = is_complete and pages.is_complete(self._peer, end)
-        if is_complete and recovery.is_recovering():
-            self._network.gave_back.add(self._peer.location)
-            if self._network.gave_back >= settings.PEERS.keys():
-                with self._network.epochs:
-                    recovery.finish(streams.own_key())
-                self._network.gave_back.clear()
-                log.info(RECOVERED, epoch=streams.positions()[settings.LOCATION_ID].epoch)
+        return is_complete
+
+    def _note_given_back(self) -> None:
+        """Go on in a new epoch once each peer has given back all it has.
+
+        What this peer has of other streams is here by now: so is who else is a peer.
+        """
+        self._network.gave_back.add(self._peer.location)
+        if self._network.gave_back >= locations.peers().keys():
+            with self._network.epochs:
+                recovery.finish(streams.own_key())
+            self._network.gave_back.clear()
+            log.info(RECOVERED, epoch=streams.positions()[settings.LOCATION_ID].epoch)
 
     def _pull(self, end: End, is_urgent: bool) -> None:
         if not end.is_here() and self._network.has_kafka() and not is_urgent:
@@ -190,13 +210,17 @@ class Contact:
         if self._network.answering.get(self._peer.location) is not False:
             log.warning(PEER_LOST, peer=self._peer.location, reason=reason)
         contacts.note_failure(self._peer.location, reason)
-        self._network.answering[self._peer.location] = False
+        self._answers(False)
         self._heartbeat_at = 0.0  # the first word of a peer that is back is a heartbeat
 
     def _back(self) -> None:
         if self._network.answering.get(self._peer.location) is False:
             log.info(PEER_BACK, peer=self._peer.location)
-        self._network.answering[self._peer.location] = True
+        self._answers(True)
+
+    def _answers(self, does: bool) -> None:
+        if not self.stop.is_set():
+            self._network.answering[self._peer.location] = does
 
 
 def _checked(read: Callable[[], _T]) -> _T:

@@ -7,7 +7,7 @@ the peer does the same with its own: whichever was wrong is right afterwards.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import structlog
 
@@ -31,11 +31,11 @@ class DigestKeeper:
     """Takes the state digest when the streams have come to rest, and once an hour.
 
     Where a peer has another one of the same positions, it finds out in which buckets, says so, and
-    folds what is in them again.
+    folds what is in them again. ``peer_of`` returns the peer of that name, to be asked once.
     """
 
-    def __init__(self, peers: Mapping[str, Peer]) -> None:
-        self._peers = peers
+    def __init__(self, peer_of: Callable[[str], Peer]) -> None:
+        self._peer_of = peer_of
         self._seen: tuple[Heads, bool] | None = None
         self._taken: tuple[Heads, bool] | None = None
         self._taken_at = self._not_before = 0.0
@@ -72,12 +72,15 @@ class DigestKeeper:
         2. Raise the alarm, once for these digests.
         3. Fold the entities of those buckets from the log; if rows change, so does the digest.
         """
+        peer = self._peer_of(name)
         try:
-            heads, theirs = self._peers[name].buckets()  # 1
+            heads, theirs = peer.buckets()  # 1
         except PeerFailed as exc:
             log.warning(NOT_COMPARED, peer=name, reason=exc.reason)
             self._ask_at[name] = time.monotonic() + ASK_AGAIN_SECONDS
             return
+        finally:
+            peer.close()
         own_heads, ours = contacts.own_buckets()
         if (heads, len(theirs)) != (own_heads, len(ours)):
             return

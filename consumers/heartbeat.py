@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import connection
 
 from consumers import wire
-from events import contacts, forks, streams
+from events import contacts, forks, streams, vouching
 from events.contacts import Said
 from events.genesis import genesis_version
 from events.registry import event_types
@@ -34,7 +34,8 @@ def own(now: int) -> dict[str, Any]:
     """Return this location's heartbeat; ``now`` in µs."""
     found = positions()
     digest, digest_heads, _ = contacts.own_digest()
-    said = Said(found["heads"], digest, digest_heads, now, _capabilities())
+    statement = vouching.statement(streams.own_key())
+    said = Said(found["heads"], digest, digest_heads, now, _capabilities(), statement)
     return {**found, **wire.said_to_json(said)}
 
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-
-from django.conf import settings
 
 from consumers import dead_letters
 from consumers.apply import Applier
 from consumers.dead_letters import DeadLetter
 from consumers.errors import NotVerified
 from consumers.inbox import Inbox
-from consumers.verify import decoded, is_signed
+from consumers.verify import decoded
+from events import locations
 from events.errors import MissingKey, UndecodableEvent
 from events.kafka import Reader
+from events.locations import Signers, is_signed
 from events.records import Record, is_head, read_head, read_item, topic_of
 from events.streams import kafka_offsets
 
 MOST_RECORDS = 500
 WAIT_SECONDS = 0.05
 MOST_EPOCHS = 8  # of one origin that wait at a time
+LOOK_SECONDS = 1.0  # for peers that came or went
 UNREADABLE, WRONG_HEAD, NOT_SIGNED = "unreadable record", "head not signed", "not as signed"
 
 
@@ -28,7 +30,9 @@ class KafkaFeed:
 
     def __init__(self, bootstrap: str, applier: Applier, poke: Callable[[str], None]) -> None:
         self._bootstrap, self._applier, self._poke = bootstrap, applier, poke
-        self._origins = {topic_of(origin): origin for origin in settings.PEERS}
+        self._origins: dict[str, str] = {}
+        self._look_at = 0.0
+        self._signers: Signers = {}
         self._inboxes: dict[tuple[str, int], Inbox] = {}
         self._reader: Reader | None = None
 
@@ -39,11 +43,14 @@ class KafkaFeed:
 
     def step(self) -> bool:
         """Read what has come, and apply what is whole; return whether there was anything."""
+        self._follow_peers()
         if self._reader is None:
-            offsets = kafka_offsets(list(settings.PEERS))
+            offsets = kafka_offsets(list(self._origins.values()))
             topics = {topic_of(origin): offset for origin, offset in offsets.items()}
             self._reader = Reader(self._bootstrap, topics)
         records = self._reader.read(MOST_RECORDS, WAIT_SECONDS)
+        if records:
+            self._signers = locations.signers()  # there may be a head to every event
         for topic, record in records:
             self._take(self._origins[topic], record)
         applied = [self._apply(inbox) for inbox in self._inboxes.values()]
@@ -55,6 +62,16 @@ class KafkaFeed:
         self._inboxes.clear()
         if reader is not None:
             reader.close()
+
+    def _follow_peers(self) -> None:
+        """Read other topics once there are other peers."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        origins = {topic_of(name): name for name in sorted(locations.peers())}
+        if origins != self._origins:
+            self.close()
+        self._origins, self._look_at = origins, now + LOOK_SECONDS
 
     def _take(self, origin: str, record: Record) -> None:
         if is_head(record):
@@ -84,7 +101,7 @@ class KafkaFeed:
         except ValueError:
             self._bury(origin, None, None, UNREADABLE, record.value)
             return
-        if head.origin != origin or not is_signed(head):
+        if head.origin != origin or not is_signed(head, self._signers):
             self._bury(origin, None, None, WRONG_HEAD, record.value)
             return
         inbox = self._inbox(origin, head.epoch)

@@ -21,13 +21,13 @@ TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 
 
 class Peer:
-    """Another location, as it answers; every way to fail is ``PeerFailed``."""
+    """Another location, as it answers at ``url``; every way to fail is ``PeerFailed``."""
 
-    def __init__(self, location: str, clock: Callable[[], int]) -> None:
-        self.location = location
+    def __init__(self, location: str, url: str, clock: Callable[[], int]) -> None:
+        self.location, self.url = location, url
         self._clock = clock
         self._http = httpx.Client(
-            base_url=settings.PEERS[location]["url"],
+            base_url=url,
             timeout=TIMEOUT,
             follow_redirects=False,
             trust_env=False,  # no proxy of the environment may see these requests

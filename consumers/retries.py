@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.utils.translation import gettext_noop as _
 
 from consumers import dead_letters, ship_cursors
@@ -19,7 +18,7 @@ from consumers.dead_letters import Kept
 from consumers.errors import PeerFailed
 from consumers.pull import Peer
 from consumers.verify import NO_EVENT, OTHER_STREAM, REUSED_ID, Entry, Run, entries_of
-from events import contacts, streams
+from events import contacts, locations, streams
 from events.log import Sealed
 from events.recorder import Found, Late, recognise
 from events.refold import POISON
@@ -90,8 +89,9 @@ class Retrier:
         """Return the number with its ciphertext and key, from its origin or whoever has them."""
         if (item := _of(self._pulled, origin, epoch, seq, raw)) is not None:
             return item
-        for name in sorted(settings.PEERS, key=lambda name: (name != origin, name)):
-            peer = Peer(name, self._clock)
+        peers = locations.peers()
+        for name in sorted(peers, key=lambda name: (name != origin, name)):
+            peer = Peer(name, peers[name].url, self._clock)
             try:
                 self._pulled = peer.page(origin, epoch, seq - 1)
             except PeerFailed:

@@ -10,14 +10,15 @@ from django.conf import settings
 
 from consumers import dead_letters
 from consumers.apply import Applier
-from consumers.contact import POLL_SECONDS, Contact, Network
+from consumers.contact import Network
 from consumers.dead_letters import DeadLetter
 from consumers.deliveries import Deliveries, Delivery
 from consumers.digests import DigestKeeper
 from consumers.errors import NotVerified
 from consumers.kafka_feed import KafkaFeed
+from consumers.peering import LOOK_SECONDS, Peering
 from consumers.pull import Peer
-from events import recovery, streams
+from events import locations
 from events.chain import Head
 from events.loops import Loop
 
@@ -33,6 +34,10 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+def _peer(name: str) -> Peer:
+    return Peer(name, locations.peers()[name].url, now_us)
+
+
 class Consumer:
     """Applies whatever Kafka or a peer delivers; there is one in a location."""
 
@@ -41,32 +46,28 @@ class Consumer:
         self._applier = Applier(now_us)
         self._deliveries = Deliveries(stop)
         self._heads: list[Head] = []  # said by peers; the applying thread compares them
+        network = Network(self._deliveries, self._heads.append, self._has_kafka, stop)
+        self._peering = Peering(network, now_us)
         self._feed: KafkaFeed | None = None
         if settings.KAFKA_BOOTSTRAP:
-            self._feed = KafkaFeed(settings.KAFKA_BOOTSTRAP, self._applier, self._poke)
-        network = Network(self._deliveries, self._heads.append, self._has_kafka, stop)
-        self._contacts = {
-            location: Contact(Peer(location, now_us), network) for location in settings.PEERS
-        }
-        self._keeper = DigestKeeper({name: Peer(name, now_us) for name in settings.PEERS})
+            poke = self._peering.poke
+            self._feed = KafkaFeed(settings.KAFKA_BOOTSTRAP, self._applier, poke)
+        self._keeper = DigestKeeper(_peer)
 
     def run(self) -> None:
         """Run until told to stop."""
-        if not settings.PEERS:
-            recovery.finish(streams.own_key())  # nobody else can know more
-        log.info(STARTED, peers=sorted(self._contacts), has_kafka=self._feed is not None)
-        threads = [
-            Loop(f"contact {name}", one.step, lambda: POLL_SECONDS, self._stop, one.wake).thread()
-            for name, one in self._contacts.items()
+        log.info(STARTED, has_kafka=self._feed is not None)
+        beside = [
+            Loop("peering", self._peering.step, lambda: LOOK_SECONDS, self._stop),
+            Loop("digest", self._keeper.step, lambda: DIGEST_LOOK_SECONDS, self._stop),
         ]
-        keeper = Loop("digest", self._keeper.step, lambda: DIGEST_LOOK_SECONDS, self._stop)
-        threads.append(keeper.thread())
+        threads = [loop.thread() for loop in beside]
         Loop("apply", self.step, lambda: 0.0, self._stop, recover=self._recover).run()
-        for contact in self._contacts.values():
-            contact.wake.set()
-        keeper.wake.set()
+        for loop in beside:
+            loop.wake.set()
         for thread in threads:
             thread.join(3)
+        self._peering.close()
         self._recover()
 
     def step(self) -> bool:
@@ -92,9 +93,6 @@ class Consumer:
             dead_letters.keep(letter, now_us())
         finally:
             delivery.done.set()
-
-    def _poke(self, location: str) -> None:
-        self._contacts[location].poke()
 
     def _has_kafka(self) -> bool:
         return self._feed is not None and self._feed.is_connected

@@ -16,8 +16,8 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from consumers.errors import Refused
-from events import streams
-from events.chain import is_signature, signature_of
+from events import locations, streams
+from events.chain import signature_of
 from events.envelope import canonical
 
 FRESH_MICROS = 5 * 60 * 1_000_000
@@ -62,12 +62,11 @@ def headers_of(call: Call) -> dict[str, str]:
 
 
 def sender_of(request: HttpRequest, route: str, now: int) -> str:
-    """Return the registered location that signed this request; ``Refused`` otherwise."""
+    """Return the peer that signed this request, with a key that holds; ``Refused`` otherwise."""
     if not request.is_secure() and not _is_on_this_machine(request):
         raise Refused("not encrypted")
     sender = request.headers.get(LOCATION, "")
-    key = streams.public_key_of(sender)
-    if key is None:
+    if sender not in locations.peers():
         raise Refused("not a registered location")
     try:
         date = int(request.headers.get(DATE, ""))
@@ -78,7 +77,7 @@ def sender_of(request: HttpRequest, route: str, now: int) -> str:
         raise Refused("not fresh")
     query, method = request.META.get("QUERY_STRING", ""), request.method or ""
     call = Call(sender, settings.LOCATION_ID, method, route, query, date, request.body)
-    if not is_signature(signature, call.signed_bytes(), key):
+    if not locations.is_signature_of(sender, signature, call.signed_bytes()):
         raise Refused("wrong signature")
     return sender
 

@@ -11,6 +11,7 @@ from events import chain, forks, keys, log, streams
 from events.chain import Head
 from events.envelope import Event, from_raw
 from events.errors import ForkedStream, MissingKey, UndecodableEvent
+from events.locations import is_signed
 from events.log import Sealed
 from events.streams import Item, Position
 
@@ -44,12 +45,6 @@ class Entry:
     event: Event | None
     sealed: Sealed | None = None
     reason: str = ""
-
-
-def is_signed(head: Head) -> bool:
-    """Whether the head is signed by the registered location whose stream it is about."""
-    key = streams.public_key_of(head.origin)
-    return key is not None and chain.is_signed_by(head, key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ def said_to_json(said: Said) -> dict[str, Any]:
         "digest_heads": said.digest_heads,
         "clock": said.clock,
         "capabilities": said.capabilities,
+        "locations": said.locations,
     }
 
 
@@ -76,6 +77,7 @@ def said_from_json(document: Any) -> Said:
             _digest_heads(document["digest_heads"]),
             _number(document["clock"]),
             _capabilities(document["capabilities"]),
+            document.get("locations"),
         )
     except (KeyError, TypeError, AttributeError) as exc:
         raise ValueError("not a heartbeat") from exc

@@ -10,3 +10,10 @@ class EventsConfig(AppConfig):
 
     name = "events"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the one kind of the core itself."""
+        from events.locations import LOCATION  # models are loaded by now
+        from events.registry import register
+
+        register(LOCATION)

@@ -12,20 +12,24 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from events import sql
+from events import locations, sql, vouching
 from events.digest import Digest
 from events.models import PeerContact
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A heartbeat: positions, digest, clock (µs), capabilities; every field checked."""
+    """A heartbeat: positions, digest, clock (µs), capabilities; every field checked.
+
+    ``locations`` is what its sender says of all keys, unchecked (events.vouching).
+    """
 
     heads: Mapping[str, Mapping[str, Any]]  # {origin: {epoch, seq, chain}}
     digest: str
     digest_heads: Mapping[str, list[int]]
     clock: int
     capabilities: Mapping[str, Any] = field(default_factory=dict)
+    locations: Any = None
 
 
 def note(location: str, said: Said, offset_ms: int | None) -> None:
@@ -40,6 +44,7 @@ def note(location: str, said: Said, offset_ms: int | None) -> None:
         "digest": said.digest,
         "digest_heads": said.digest_heads,
         "capabilities": said.capabilities,
+        "vouched": vouching.heard(location, said.locations),
     }
     if offset_ms is not None:
         values |= {"clock_offset_ms": offset_ms, "last_error": ""}
@@ -58,21 +63,29 @@ def note_failure(location: str, error: str) -> None:
     PeerContact.objects.update_or_create(location=location, defaults={"last_error": error})
 
 
-# Which version of each event type a location said it reads, whenever that was.
+# Who the registry says takes part or does no more; and which version of each event type a location
+# said it reads, whenever that was.
 _ANNOUNCED = """
-SELECT location, capabilities ->> 'event_types' FROM events_peercontact WHERE location = ANY(%s)
+SELECT registered.entity_uid, location, registered.is_retired,
+       contact.capabilities ->> 'event_types'
+FROM (SELECT * FROM events_location WHERE valid_to IS NULL) registered
+FULL JOIN events_peercontact contact USING (location)
 """
 
 
 def announced() -> sql.Answer:
-    """Ask what the other registered locations read; ``readers`` reads the answer."""
-    return sql.execute(_ANNOUNCED, [list(settings.PEERS)])
+    """Ask what the other locations read; ``readers`` reads the answer."""
+    return sql.execute(_ANNOUNCED, [])
 
 
 def readers(answer: sql.Answer) -> Sequence[Mapping[str, int]]:
     """Return ``{event type: newest version}`` of each; of one never heard of nothing is known."""
-    said = {location: json.loads(types) for location, types in answer.rows() if types}
-    return [said.get(location, {}) for location in settings.PEERS]
+    rows = list(answer.rows())
+    said = {location: json.loads(types) for _, location, _, types in rows if types}
+    taking_part = locations.taking_part(
+        {name: is_retired for uid, name, is_retired, _ in rows if locations.is_entry(uid, name)}
+    )
+    return [said.get(location, {}) for location in taking_part]
 
 
 def note_digest(digest: Digest) -> None:

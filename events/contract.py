@@ -84,7 +84,7 @@ def envelope_schema(kind: Kind, event_type: str, version: int) -> Schema:
             "set": {
                 "description": "The groups that change; a group with personal values is empty.",
                 "type": "object",
-                "properties": {group: _group(fields) for group, fields in clear.items()},
+                **_groups(clear),
                 "additionalProperties": {"type": "object", "maxProperties": 0},
             },
             "base": {
@@ -146,7 +146,7 @@ def values_schema(kind: Kind, event_type: str, version: int) -> Schema:
         "properties": {
             "set": {
                 "type": "object",
-                "properties": {group: _group(fields) for group, fields in sealed.items()},
+                **_groups(sealed),
                 "additionalProperties": {"type": "object", "additionalProperties": _VALUE},
             },
             "reason": {"type": ["string", "null"]},
@@ -157,6 +157,13 @@ def values_schema(kind: Kind, event_type: str, version: int) -> Schema:
 
 def _forms(kind: Kind, version: int) -> Forms:
     return {**_CLOSING, **forms_before(kind.groups, kind.steps[version - 1 :])}
+
+
+def _groups(forms: Forms) -> Schema:
+    """Return the schemas of groups, by name or by how a name begins."""
+    begun = {f"^{g[:-1]}": _group(fields) for g, fields in forms.items() if g.endswith("*")}
+    named = {g: _group(fields) for g, fields in forms.items() if not g.endswith("*")}
+    return {"properties": named, **({"patternProperties": begun} if begun else {})}
 
 
 def _group(fields: Mapping[str, Any]) -> Schema:

@@ -102,6 +102,10 @@ class UnknownEvent(UndecodableEvent):
     """This release does not know events of this type or version."""
 
 
+class EndedKey(SinsError):
+    """The key in LOCATION_KEY has ended: put this location's present one there, and restart."""
+
+
 class MissingKey(SinsError):
     """The key of this event's personal values is not at hand."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 import structlog
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 STEP_FAILED = "step_failed"
 STOPPING = "stopping"
@@ -81,6 +81,14 @@ class Loop:
             connection.close()
         with contextlib.suppress(Exception):
             self.recover()
+
+
+def leave_the_pool() -> None:
+    """Let every thread of this process open a connection of its own.
+
+    Loops keep theirs for as long as they run: with one for each peer no pool is large enough.
+    """
+    connections.settings[DEFAULT_DB_ALIAS]["OPTIONS"].pop("pool", None)
 
 
 def stop_on_signals() -> threading.Event:

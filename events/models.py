@@ -272,7 +272,8 @@ class PeerContact(models.Model):
     """What this location last heard from a peer; its own row holds what it last said of itself.
 
     ``digest`` is that of the state at ``digest_heads``, ``{origin: [epoch, seq]}``; of its own
-    ``digest_buckets`` holds the parts it is the sum of (events.digest).
+    ``digest_buckets`` holds the parts it is the sum of (events.digest). ``vouched`` are the keys of
+    locations as the peer knows them (events.vouching).
     """
 
     location = models.TextField(primary_key=True)
@@ -284,3 +285,16 @@ class PeerContact(models.Model):
     digest_buckets = models.BinaryField(default=b"")
     clock_offset_ms = models.IntegerField(null=True)
     capabilities = models.JSONField(default=dict)
+    vouched = models.JSONField(db_default=Value({}, models.JSONField()))
+
+
+class Location(Versioned):
+    """A location as the registry has it; ``events.locations`` reads it.
+
+    ``public_keys`` are ``[{key, proof, until}]``, in base64 (events.location_keys).
+    """
+
+    location = models.TextField()
+    url = models.TextField()
+    public_keys = models.JSONField()
+    is_retired = models.BooleanField()

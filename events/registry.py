@@ -56,8 +56,9 @@ class Kind:
     """One kind of entity.
 
     ``event_types`` maps each event type to its schema version, the same for all: 1 and one more
-    for each of ``steps``. ``groups`` are the forms of the present version; ``clear_groups`` those
-    that hold nothing personal, older names included. ``rows`` is pure.
+    for each of ``steps``. ``groups`` are the forms of the present version, ``key_*`` that of all
+    groups whose names begin so; ``clear_groups`` those that hold nothing personal, older names
+    included. ``rows`` is pure.
     """
 
     name: str

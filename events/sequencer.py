@@ -19,11 +19,11 @@ import psycopg
 import structlog
 from django.db import connection
 
-from events import chain, measures
+from events import chain, locations, measures
 from events.chain import Head
 from events.cursors import NUMBER
 from events.errors import WrongCursor
-from events.streams import PAGE, Executes, keep_head, own_head
+from events.streams import PAGE, Executes, keep_head, own_head, sign_again
 
 IDLE_SECONDS = 0.05
 STANDBY_SECONDS = 1.0
@@ -102,9 +102,10 @@ class Sequencer:
         """Number one pass; return whether there was anything to number."""
         own = self._open()
         if not self._is_leading:
-            self._is_leading = self._lock(own)
-            if not self._is_leading:
+            if not self._lock(own):
                 return False
+            self._take_over(own)
+            self._is_leading = True
         with own.transaction(), own.cursor() as cursor:
             count = number_pass(cursor, self._location, self._seed)
         if count:
@@ -133,6 +134,17 @@ class Sequencer:
             self._connection = wrapper.get_new_connection(wrapper.get_connection_params())
             self._connection.autocommit = True
         return self._connection
+
+    def _take_over(self, own: psycopg.Connection[Any]) -> None:
+        """Sign the newest head anew if another key has: so it shows which one is at work now.
+
+        ``EndedKey`` if nobody would believe this one any more.
+        """
+        locations.refuse_ended_key(self._seed)
+        with own.transaction(), own.cursor() as cursor:
+            head = own_head(cursor, self._location)
+            if head.signature and not chain.is_signed_by(head, chain.public_key(self._seed)):
+                sign_again(cursor, chain.sign(head, self._seed))
 
     def _lock(self, own: psycopg.Connection[Any]) -> bool:
         row = own.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from events import contacts, digest, items
+from events import contacts, digest, items, locations
 from events.genesis import genesis_version
 from events.recovery import is_recovering
 from events.registry import event_types
@@ -68,6 +68,7 @@ class _View:
     digest_heads: Mapping[str, list[int]]
     stopped: Mapping[str, int]
     contacts: Mapping[str, Any]
+    peers: Sequence[str]
 
     @property
     def own(self) -> Position:
@@ -81,7 +82,7 @@ def sync_status(*, is_fresh: bool = False) -> dict[str, Any]:
     """
     if is_fresh:
         contacts.note_digest(digest.take())
-    found = _standing()
+    found = _standing(sorted(locations.peers()))
     with connection.cursor() as cursor:
         cursor.execute(_COUNTS)
         dead_letters, parked = cursor.fetchone()
@@ -94,16 +95,16 @@ def summary() -> dict[str, Any]:
 
     ``label_events`` are those that wait to come here or to leave.
     """
-    if not settings.PEERS:
+    if not (peers := sorted(locations.peers())):
         return {"state": LOCAL_ONLY, "lag_events": 0, "unreplicated": 0, "label_events": 0}
-    found = _standing()
+    found = _standing(peers)
     said = {name: found[name] for name in ("state", "lag_events", "unreplicated")}
     return said | {"label_events": said["lag_events"] + said["unreplicated"]}
 
 
-def _standing() -> dict[str, Any]:
-    view = _view()
-    peers = [_peer(view, name) for name in sorted(settings.PEERS)]
+def _standing(names: Sequence[str]) -> dict[str, Any]:
+    view = _view(names)
+    peers = [_peer(view, name) for name in view.peers]
     unreplicated, oldest, is_recovering = _own_writes(view, peers)
     lag = sum(peer["lag_events"] for peer in peers)
     return {
@@ -130,8 +131,8 @@ def degraded() -> list[str]:
         [unnumbered] = cursor.fetchone()
         cursor.execute(_COUNTS)
         dead_letters, parked = cursor.fetchone()
-    view = _view()
-    silent = sum(not _peer(view, name)["reachable"] for name in settings.PEERS)
+    view = _view(sorted(locations.peers()))
+    silent = sum(not _peer(view, name)["reachable"] for name in view.peers)
     found = {
         "restored: no writes until its own are back": is_recovering(),
         "sequencer: writes wait for their numbers": unnumbered,
@@ -145,8 +146,8 @@ def degraded() -> list[str]:
 
 def differing_digests() -> dict[str, tuple[str, str]]:
     """Return ``{peer: (its digest, ours)}`` of those who answer and differ at equal positions."""
-    view = _view()
-    known = ((name, view.contacts.get(name)) for name in settings.PEERS)
+    view = _view(sorted(locations.peers()))
+    known = ((name, view.contacts.get(name)) for name in view.peers)
     return {
         name: (contact["digest"], view.digest)
         for name, contact in known
@@ -165,7 +166,7 @@ def _worst(peers: Sequence[Mapping[str, Any]], is_moving: bool) -> str:
     return CATCHING_UP if is_moving or CATCHING_UP in states else EQUAL
 
 
-def _view() -> _View:
+def _view(peers: Sequence[str]) -> _View:
     with connection.cursor() as cursor:
         cursor.execute(_CONTACTS)
         names = [column.name for column in cursor.description]
@@ -173,7 +174,14 @@ def _view() -> _View:
     for contact in found.values():
         contact.update({name: json.loads(contact[name]) for name in _DOCUMENTS})
     own = found.get(settings.LOCATION_ID, {})
-    return _View(positions(), own.get("digest", ""), own.get("digest_heads", {}), stopped(), found)
+    return _View(
+        positions(),
+        own.get("digest", ""),
+        own.get("digest_heads", {}),
+        stopped(),
+        found,
+        peers,
+    )
 
 
 def _peer(view: _View, name: str) -> dict[str, Any]:
@@ -282,7 +290,7 @@ def _own_writes(view: _View, peers: Sequence[Mapping[str, Any]]) -> tuple[int, f
 
 def _lacking(view: _View) -> list[tuple[int, int, int]]:
     """Return ``(epoch, last number any peer has, events no peer has)`` where there are such."""
-    said = [view.contacts.get(name, {}).get("heads", {}) for name in settings.PEERS]
+    said = [view.contacts.get(name, {}).get("heads", {}) for name in view.peers]
     known = [epochs(heads.get(settings.LOCATION_ID)) for heads in said]
     found = [
         (own.epoch, max((numbers.get(own.epoch, 0) for numbers in known), default=0), own.seq)

@@ -13,10 +13,11 @@ from uuid import UUID
 
 from django.conf import settings
 
-from events import chain, sql, streams
+from events import chain, locations, sql
 from events.chain import Head
 from events.envelope import Event, from_raw
 from events.errors import UndecodableEvent
+from events.location_keys import Key
 
 PAGE = 500  # numbers; an event can be long
 
@@ -122,16 +123,16 @@ def first_wrong(stream: Stream, tell: Callable[[int], None] = lambda _: None) ->
     ``tell`` is given each number that was checked.
     """
     heads = {head.seq: head for head in stream.heads}
-    key = streams.public_key_of(stream.origin)
+    keys = locations.signers().get(stream.origin, ())
     before, last = chain.start(stream.origin, stream.epoch), 0
-    if 0 in heads and (what := _wrong_head(heads[0], before, key)):
+    if 0 in heads and (what := _wrong_head(heads[0], before, keys)):
         return Wrong(0, what)
     for number in _numbers(stream):
         if number.seq != last + 1:
             return Wrong(last + 1, MISSING)
         what = _wrong_bytes(number, before)
         if what is None and number.seq in heads:
-            what = _wrong_head(heads[number.seq], number.chain, key)
+            what = _wrong_head(heads[number.seq], number.chain, keys)
         if what is not None:
             return Wrong(number.seq, what)
         before, last = number.chain, number.seq
@@ -179,12 +180,12 @@ def _wrong_ciphertext(number: _Number, event: Event) -> str | None:
     return None if number.ct_sha256 == event.secret.sha256 else OTHER_CIPHERTEXT
 
 
-def _wrong_head(head: Head, value: bytes, key: bytes | None) -> str | None:
+def _wrong_head(head: Head, value: bytes, keys: Sequence[Key]) -> str | None:
     if head.chain != value:
         return HEAD_DIFFERS
-    if key is None:
+    if not keys:
         return NOT_REGISTERED
-    return None if chain.is_signed_by(head, key) else HEAD_NOT_SIGNED
+    return None if any(key.has_signed(head) for key in keys) else HEAD_NOT_SIGNED
 
 
 def _wrong_end(stream: Stream, last: int, value: bytes) -> Wrong | None:

@@ -136,14 +136,6 @@ def own_key() -> bytes:
     return base64.b64decode(settings.LOCATION_KEY)
 
 
-def public_key_of(location: str) -> bytes | None:
-    """Return the public key of a registered location; ``None`` for any other."""
-    if location == settings.LOCATION_ID:
-        return chain.public_key(own_key())
-    peer = settings.PEERS.get(location)
-    return None if peer is None else base64.b64decode(peer["public_key"])
-
-
 def own_head(cursor: Executes, location: str) -> Head:
     """Return the newest head of this location's own stream; unsigned while it is empty."""
     cursor.execute(_OWN_HEAD, [location])
@@ -152,6 +144,14 @@ def own_head(cursor: Executes, location: str) -> Head:
         return Head(location, FIRST_EPOCH, 0, chain.start(location, FIRST_EPOCH))
     epoch, seq, value, signature = row
     return Head(location, epoch, seq, bytes(value), bytes(signature))
+
+
+def sign_again(cursor: Sends, head: Head) -> None:
+    """Let a kept head bear another signature of its location."""
+    cursor.execute(
+        "UPDATE events_streamhead SET signature = %s WHERE origin = %s AND epoch = %s AND seq = %s",
+        [head.signature, head.origin, head.epoch, head.seq],
+    )
 
 
 def keep_head(cursor: Sends, head: Head) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import ipaddress
 import json
 import os
 import re
@@ -26,17 +23,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from events.addresses import BUILT_IN, NAME, checked_key, checked_url
+
 UNUSABLE: Final = "The settings of this location are not usable."
-
-
-def _key(text: str) -> str:
-    try:
-        is_key = len(base64.b64decode(text, validate=True)) == 32
-    except binascii.Error:
-        is_key = False
-    if not is_key:
-        raise ValueError("must be 32 bytes in base64")
-    return text
 
 
 def _postgres_url(text: str) -> str:
@@ -46,26 +35,10 @@ def _postgres_url(text: str) -> str:
     return text
 
 
-def _peer_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("url must start with http:// or https:// and name a host")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ValueError("url must be https:// unless it is on this machine")
-    return text.rstrip("/")
-
-
 def _elasticsearch(text: str) -> str:
     if text and not re.fullmatch(r"https?://[^/\s]+:[0-9]{1,5}", text):
         raise ValueError("must look like http://elasticsearch:9200")
     return text
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _time_zone(text: str) -> str:
@@ -97,7 +70,7 @@ def _kafka_security(options: dict[str, str]) -> dict[str, str]:
     return options
 
 
-Key = Annotated[str, AfterValidator(_key)]
+Key = Annotated[str, AfterValidator(checked_key)]
 PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
 Items = Annotated[list[str], NoDecode, BeforeValidator(_items)]
 
@@ -105,7 +78,7 @@ Items = Annotated[list[str], NoDecode, BeforeValidator(_items)]
 class Peer(BaseModel):
     """Another location: where it answers and the key its signatures are checked with."""
 
-    url: Annotated[str, AfterValidator(_peer_url)]
+    url: Annotated[str, AfterValidator(checked_url)]
     public_key: Key
 
 
@@ -114,7 +87,7 @@ class Environment(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore")
 
-    location_id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+    location_id: Annotated[str, Field(pattern=NAME)]
     secret_key: Annotated[str, Field(min_length=32)]
     database_url: PostgresUrl
     database_owner_url: PostgresUrl | None = None
@@ -152,8 +125,8 @@ class Environment(BaseSettings):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        if self.location_id == "genesis":
-            raise ValueError("LOCATION_ID: genesis is the origin of what is built in")
+        if self.location_id == BUILT_IN:
+            raise ValueError(f"LOCATION_ID: {BUILT_IN} is the origin of what is built in")
         if self.location_id in self.peers:
             raise ValueError("PEERS: names this location itself")
         return self

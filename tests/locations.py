@@ -32,6 +32,7 @@ from tests.environment import ENVIRONMENT, test_key
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NOWHERE = "127.0.0.1:1"
+PROGRAMS = ("web", "sequencer", "consumer")
 ROLES = ("agent", "provider", "customer", "admin")
 TOKENS = {role: f"sins_{role:A<43}" for role in ROLES}
 START_SECONDS = 60
@@ -113,7 +114,9 @@ class Locations:
             Link(sender, receiver, free_port(), ports[receiver])
             for sender, receiver in permutations(names, 2)
         )
-        self.all = {name: self._location(name, ports[name]) for name in names}
+        self.all = {
+            name: self._location(name, ports[name], self.network.peers_of(name)) for name in names
+        }
 
     def __getitem__(self, name: str) -> Location:
         return self.all[name]
@@ -121,11 +124,32 @@ class Locations:
     def start(self) -> None:
         """Start all processes; returns when every location serves."""
         self.network.start()
-        for location in self.all.values():
+        self._start(*self.all.values())
+
+    def create(self, name: str) -> Location:
+        """Return one more location that knows nobody and is not started."""
+        return self._location(name, free_port(), {})
+
+    def join(self, location: Location, peers: dict[str, Any]) -> None:
+        """Start a new location that knows these peers; the others reach it without a link."""
+        location.environment["PEERS"] = json.dumps(peers)
+        self.all[location.name] = location
+        self._start(location)
+
+    def restart(self, location: Location) -> None:
+        """Start the processes of a location again, with the environment it has now."""
+        for program in location.programs.values():
+            program.stop()
+        for name in PROGRAMS:
+            self.start_program(location, name)
+        wait_until(lambda: serves(location), START_SECONDS, "location serves")
+
+    def _start(self, *started: Location) -> None:
+        for location in started:
             location.manage("create_demo_members")
-            for name in ("web", "sequencer", "consumer"):
+            for name in PROGRAMS:
                 self.start_program(location, name)
-        wait_until(lambda: all(map(serves, self.all.values())), START_SECONDS, "locations serve")
+        wait_until(lambda: all(map(serves, started)), START_SECONDS, "locations serve")
 
     def start_program(self, location: Location, name: str) -> None:
         """Start one process of a location."""
@@ -184,14 +208,11 @@ class Locations:
         bootstrap = NOWHERE if location.is_cut and self.bootstrap else self.bootstrap
         return {**location.environment, "KAFKA_BOOTSTRAP": bootstrap}
 
-    def _location(self, name: str, port: int) -> Location:
+    def _location(self, name: str, port: int, urls: dict[str, str]) -> Location:
         directory = self._directory / name
         directory.mkdir(parents=True)
         database = self._databases.copy()
-        peers = {
-            peer: {"url": url, "public_key": _public_key(peer)}
-            for peer, url in self.network.peers_of(name).items()
-        }
+        peers = {peer: {"url": url, "public_key": public_key(peer)} for peer, url in urls.items()}
         environment = {
             **{key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ},
             **ENVIRONMENT,
@@ -270,6 +291,7 @@ def serves(location: Location) -> bool:
         return False
 
 
-def _public_key(name: str) -> str:
+def public_key(name: str) -> str:
+    """Return the public half of the key a location has at first."""
     seed = base64.b64decode(test_key(f"location key of {name}"))
     return base64.b64encode(chain.public_key(seed)).decode()

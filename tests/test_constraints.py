@@ -23,7 +23,7 @@ from django.db import DatabaseError, IntegrityError, OperationalError, connectio
 
 from customers.models import DetailType, Entity, EntityDetail, EntityType, SearchKey
 from events import guard, recorder
-from events.models import Versioned
+from events.models import Location, Versioned
 from events.recorder import Author, Draft, record
 from events.registry import kinds
 from ops.databases import DatabaseUrls
@@ -48,6 +48,7 @@ VALUES: dict[type[Versioned], dict[str, Any]] = {
         "position": 99,
     },
     Offer: {"title": "Lamp"},
+    Location: {"location": "loc9", "url": "", "public_keys": "[]", "is_retired": False},
 }
 
 

@@ -23,7 +23,7 @@ from customers import commands
 from customers.kinds import ENTITY as CUSTOMER
 from customers.resolving import Choice, settle
 from customers.tests.apart import disputed, id_of
-from events import chain, contract, keys, log, streams
+from events import chain, contract, keys, log, membership, rotation, streams
 from events.chain import Head
 from events.envelope import Event, canonical, from_raw
 from events.management.commands.event_contract import to_text
@@ -210,13 +210,28 @@ def test_no_member_may_be_missing() -> None:
             schema.validate({n: value for n, value in good.items() if n != name})
 
 
+def change_the_registry(given: Any) -> None:
+    """Let a location come, move and go, and this one change its key."""
+    given.PUBLIC_URL = "https://loc1.example"
+    here = Elsewhere("loc1", 4 * NOW)
+    key = base64.b64encode(chain.public_key(b"4" * 32)).decode()
+    for url in ("https://loc4.example", "https://moved.example"):
+        membership.add("loc4", url, key, here.author())
+    membership.retire("loc4", here.author())
+    rotation.begin(KEY, here.author())
+    given.LOCATION_KEY = base64.b64encode(KEY).decode()
+    number_all("loc1", streams.own_key())
+    rotation.finish(here.author())
+
+
 @pytest.mark.django_db(transaction=True)
-def test_what_commands_write_keeps_to_the_contract() -> None:
+def test_what_commands_write_keeps_to_the_contract(settings: Any) -> None:
     three_people(Elsewhere("loc1"))
     commands.restore_customer(person(3), Elsewhere("loc1", 2 * NOW).author(), reason="a mistake")
     call_command("load_sample_data", extras=40)
     (outcome,) = settle([Choice(id_of(disputed()), "swap")], Elsewhere("loc1", 3 * NOW).author())
     assert outcome.error is None
+    change_the_registry(settings)
     number_all("loc1", streams.own_key())
     stored = log.by_id(StoredEvent.objects.values_list("event_id", flat=True))
     seen = {check(*item).type for item in stored.values()}

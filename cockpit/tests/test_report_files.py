@@ -33,6 +33,7 @@ from cockpit.tests.reporting import (
     table,
 )
 from consumers import ship_documents
+from consumers.tests.origins import PEERS
 from events.models import Event
 
 pytestmark = pytest.mark.feature("R03")
@@ -46,7 +47,7 @@ PERIOD = {"start": "2025-10-25", "end": "2025-10-27"}
 def provider(client: Client, db: None, settings: Settings) -> Member:
     """A provider of three locations in Berlin's time, whose name is a formula."""
     settings.DISPLAY_TIME_ZONE = BERLIN
-    settings.PEERS = {"loc2": {}, "loc3": {}}
+    settings.PEERS = PEERS
     member = Member.objects.create_user("provider", roles=["provider"], name='=1+"x",2')
     client.force_login(member)
     return member

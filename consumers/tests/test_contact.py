@@ -21,6 +21,7 @@ from consumers.pull import Peer
 from consumers.runner import Consumer
 from consumers.tests.origins import (
     NOW,
+    PEERS,
     SEEDS,
     Elsewhere,
     number_all,
@@ -109,7 +110,7 @@ def fake(runs, monkeypatch) -> FakePeer:
 
 
 def new_contact(network: Network) -> Contact:
-    return Contact(Peer("loc2", now_us), network)
+    return Contact(Peer("loc2", PEERS["loc2"]["url"], now_us), network)
 
 
 def noted() -> PeerContact:
@@ -203,7 +204,10 @@ def test_trap_44_line_that_works_in_one_way_only(runs, network, monkeypatch, set
         return client(**{**arguments, "transport": httpx.MockTransport(ways)})
 
     monkeypatch.setattr("consumers.pull.httpx.Client", faked)
-    two, three = new_contact(network), Contact(Peer("loc3", now_us), network)
+    two, three = (
+        Contact(Peer(name, settings.PEERS[name]["url"], now_us), network)
+        for name in ("loc2", "loc3")
+    )
     two.step()
     assert streams.applied_seq("loc2", 1) == 0
     three.step()
@@ -341,7 +345,7 @@ def test_bad_page_applies_nothing(fake, network, how):
 
 
 def test_buckets_are_asked_for_and_checked(fake):
-    peer = Peer("loc2", now_us)
+    peer = Peer("loc2", PEERS["loc2"]["url"], now_us)
     assert peer.buckets() == ({"loc2": [1, 5]}, bytes(BUCKETS_BYTES))
     fake.spoil = lambda route, answer: {**answer, "buckets": answer["buckets"][4:]}
     with pytest.raises(PeerFailed):
@@ -352,7 +356,7 @@ def test_buckets_are_asked_for_and_checked(fake):
 def test_answer_too_large_is_not_read(fake, network, monkeypatch):
     monkeypatch.setattr("consumers.pull.MOST_BYTES", 10)
     with pytest.raises(PeerFailed):
-        Peer("loc2", now_us).positions()
+        Peer("loc2", PEERS["loc2"]["url"], now_us).positions()
 
 
 def test_head_that_contradicts_is_heard(databases, fake, network, applier, runs):

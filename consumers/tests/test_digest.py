@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from consumers.digests import DigestKeeper
+from consumers.pull import Peer
 from consumers.tests.origins import (
     Elsewhere,
     number_all,
@@ -24,6 +25,7 @@ from events.models import EntityHead
 from tests.by_hand import by_hand as tables_by_hand
 from tests.by_hand import owner_url
 
+NOBODY: dict[str, Peer] = {}
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -156,7 +158,7 @@ def test_keyed_by_the_network(here, settings):
 
 
 def test_keeper_takes_it_when_the_streams_rest(here):
-    keeper = DigestKeeper({})
+    keeper = DigestKeeper(NOBODY.__getitem__)
     keeper.step()
     assert contacts.own_digest()[0] == ""
     keeper.step()
@@ -173,7 +175,7 @@ def test_keeper_takes_it_anew_when_nothing_is_parked_any_more(here):
     """The streams have not moved, but now it may be compared."""
     park = "UPDATE events_entityhead SET parked_reason = {} WHERE entity_uid = %s"
     by_hand(park.format("'test'"), person(1))
-    keeper = DigestKeeper({})
+    keeper = DigestKeeper(NOBODY.__getitem__)
     for is_parked in (True, False):
         if not is_parked:
             by_hand(park.format("NULL"), person(1))

@@ -40,6 +40,8 @@ class Loc2:
             raise PeerFailed("status 404")
         return self.said.heads, self.said.buckets
 
+    def close(self) -> None: ...
+
     def beats(self) -> None:
         """Let its heartbeat come."""
         heads = {
@@ -89,7 +91,7 @@ def loc2(databases, applier) -> Loc2:
 
 @pytest.fixture
 def keeper(loc2) -> DigestKeeper:
-    return DigestKeeper({"loc2": loc2})
+    return DigestKeeper({"loc2": loc2}.__getitem__)
 
 
 def look(keeper: DigestKeeper, times: int = 2) -> None:

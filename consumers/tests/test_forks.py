@@ -23,10 +23,11 @@ from consumers.tests.origins import (
     pages,
     person,
 )
-from consumers.verify import Run, is_signed
+from consumers.verify import Run
 from customers import queries
 from events import chain, forks, recovery, streams
 from events.digest import take
+from events.locations import is_signed
 from events.models import DeadLetter, EventNumber, Outbox
 from events.models import Event as StoredEvent
 from events.recorder import recording

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import ENVIRONMENT
+from tests.environment import ENVIRONMENT, test_key
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 URL = "postgresql://app:pa%20ss@127.0.0.1:5433/sins?sslmode=disable"
+KEY = test_key("a public key")
 PRINT = "from sins import settings; print(repr(settings.{}))"
 
 
@@ -76,6 +78,8 @@ def test_cookies_are_secure_behind_https(tmp_path: Path) -> None:
         ("LOCATION_KEY", "canary!"),
         ("PEERS", "{canary"),
         ("PEERS", '{"loc2": {"url": "http://far.example", "public_key": "Y2FuYXJ5"}}'),
+        ("PEERS", '{"loc2": {"url": "https://far.example"}}'),
+        ("PEERS", json.dumps({"loc2": {"url": "https://canary@far", "public_key": KEY}})),
         ("DEBUG", "canary"),
         ("FUZZY_HIT_LIMIT", "0"),
         ("NETWORK_TIME_ZONE", "Mars/Canary"),

@@ -9,7 +9,25 @@ APPLY, RECOVERY = "consumers/tests/test_apply.py", "consumers/tests/test_recover
 DIGEST, HEADS = "consumers/tests/test_digest.py", "events/tests/test_heads.py"
 FORKS = "consumers/tests/test_forks.py"
 
+LOCATIONS = "events/tests/test_locations.py"
+
 SYNCING = [
+    Mutant(
+        "a peer's word about another's key needs no proof",
+        "events/locations.py",
+        "                new = proven(name, mine.values(), new)\n",
+        "                pass\n",
+        f"{LOCATIONS}::test_of_whom_a_key_is_known_another_one_needs_proof_by_it",
+        needs_django=True,
+    ),
+    Mutant(
+        "a key that has ended proves another",
+        "events/location_keys.py",
+        "[key for key in trusted if key.until is None], list(offered)",
+        "list(trusted), list(offered)",
+        f"{LOCATIONS}::test_a_key_that_has_ended_proves_no_other",
+        needs_django=True,
+    ),
     Mutant(
         "the outbox is read on from the last id",
         "events/sequencer.py",

@@ -6,11 +6,13 @@ import threading
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from events import dead_letter_relay
 from events.dead_letter_relay import DeadLetterRelay
+from events.errors import EndedKey
 from events.home import refuse_copy
+from events.locations import refuse_ended_key
 from events.loops import Loop, stop_on_signals
 from events.relay import IDLE_SECONDS, Relay
 from events.sequencer import Sequencer
@@ -23,6 +25,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         stop, numbered = stop_on_signals(), threading.Event()
         refuse_copy(stop)
+        try:
+            refuse_ended_key(own_key())
+        except EndedKey as exc:
+            raise CommandError(str(exc), returncode=2) from exc
         threads = []
         if settings.KAFKA_BOOTSTRAP:
             relay = Relay(settings.LOCATION_ID, settings.KAFKA_BOOTSTRAP, stop)

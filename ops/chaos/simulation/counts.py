@@ -21,8 +21,8 @@ SOMETIMES = (
 )  # fmt: skip
 LOGS = (
     "consumers.apply.log", "consumers.contact.log", "consumers.dead_letters.log",
-    "consumers.digests.log", "consumers.peer_routes.log", "consumers.runner.log",
-    "events.rebuilding.log", "events.relay.log", "events.sequencer.log",
+    "consumers.digests.log", "consumers.peer_routes.log", "consumers.peering.log",
+    "consumers.runner.log", "events.rebuilding.log", "events.relay.log", "events.sequencer.log",
 )  # fmt: skip
 _HEARD = {
     dead_letters.DEAD_LETTER: "dead letter", contact.PEER_LOST: "peer lost",

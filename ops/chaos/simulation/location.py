@@ -170,11 +170,9 @@ class Location:
         thread = "contact" if self.is_free("contact") else "other contact"
         if peer in self._asked or not self.is_free(thread):
             return "is busy"
-        contact = self.consumer.contacts[peer]
-        contact.wake.clear()
         self._asked.add(peer)
         try:
-            return self.run(thread, contact.step)
+            return self.run(thread, lambda: self.consumer.ask(peer))
         finally:
             self._asked.discard(peer)
 

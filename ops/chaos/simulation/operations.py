@@ -38,7 +38,7 @@ def ask(world: World, at: Location) -> str:
     """Let a contact take a step, one that was woken if there is any."""
     contacts = at.consumer.contacts
     woken = sorted(name for name, contact in contacts.items() if contact.wake.is_set())
-    peer = world.dice.choice(woken or sorted(contacts))
+    peer = world.dice.choice(woken or sorted(at.settings["PEERS"]))
     return f"{peer}: {at.ask(peer)}"
 
 

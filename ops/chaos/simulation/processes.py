@@ -15,6 +15,7 @@ from consumers.contact import Contact, Network
 from consumers.deliveries import Deliveries, Delivery
 from consumers.digests import DigestKeeper
 from consumers.kafka_feed import KafkaFeed
+from consumers.peering import Peering
 from consumers.pull import Peer
 from consumers.runner import Consumer
 from consumers.verify import Run
@@ -77,16 +78,18 @@ class NotWaitedFor:
         self._is_held = False
 
 
+class Asked(Peering):
+    """Peering whose contacts have no threads: whoever steers asks them."""
+
+    def _begin(self, name: str) -> None:
+        pass
+
+
 class ConsumerProcess:
     """The real consumer, with its parts at hand: the steps of its threads are taken one by one."""
 
     def __init__(self, apply: Callable[[], None], meanwhile: Callable[[float], None]) -> None:
-        self.contacts: dict[str, Contact] = {}
         self.feed: KafkaFeed | None = None
-
-        def contact(peer: Peer, network: Network) -> Contact:
-            made = self.contacts[peer.location] = Contact(peer, network)
-            return made
 
         def feed(bootstrap: str, applier: Applier, poke: Callable[[str], None]) -> KafkaFeed:
             self.feed = KafkaFeed(bootstrap, applier, poke)
@@ -97,13 +100,13 @@ class ConsumerProcess:
             made.epochs = cast("threading.Lock", NotWaitedFor())
             return made
 
-        def keeper(peers: Mapping[str, Peer]) -> DigestKeeper:
-            made = DigestKeeper(peers)
+        def keeper(peer: Callable[[str], Peer]) -> DigestKeeper:
+            made = DigestKeeper(peer)
             self.compare = made.step
             return made
 
         parts: dict[str, Any] = {
-            "Contact": contact,
+            "Peering": self._peer,
             "KafkaFeed": feed,
             "Network": network,
             "DigestKeeper": keeper,
@@ -114,9 +117,25 @@ class ConsumerProcess:
         self.step = self._consumer.step
 
     @property
+    def contacts(self) -> Mapping[str, Contact]:
+        """The contacts with peers, by name."""
+        return self._peering.contacts
+
+    def ask(self, name: str) -> None:
+        """See who is a peer now, and let the contact with one take a step."""
+        self._peering.step()
+        contact = self._peering.contacts[name]
+        contact.wake.clear()
+        contact.step()
+
+    @property
     def has_kafka(self) -> bool:
         """Whether Kafka delivers, as far as is known here."""
         return self.feed is not None and self.feed.is_connected
+
+    def _peer(self, network: Network, clock: Callable[[], int]) -> Peering:
+        self._peering = Asked(network, clock)
+        return self._peering
 
     def recover(self) -> None:
         """Do what the loop that applies does after an error."""

@@ -144,7 +144,7 @@ def run_location(world: World, location: Location) -> None:
 
 def ask_peers(world: World, location: Location) -> None:
     """Let each contact of a location take a step."""
-    for peer in location.consumer.contacts:
+    for peer in location.settings["PEERS"]:
         said = location.ask(peer)
         if said != "done":
             world.say(location, f"ask {peer}", said)

@@ -29,7 +29,7 @@ from ops.chaos.simulation.zombies import Zombie
 SOURCE = UUID("0b4f5c8e-6f0c-4d6e-9d8a-51c0a70f5eed")
 # How many locations, and how often.
 SIZES, SHARES = (3, 4, 5, 6, 7), (45, 25, 15, 10, 5)
-TIMED = ("runner", "contact", "digests", "peer_routes")  # of consumers
+TIMED = ("runner", "contact", "digests", "kafka_feed", "peer_routes")  # of consumers
 SLOW_SECONDS = (0.0, 0.0, 0.0, 0.1, 0.5, 3.0)
 
 
