@@ -36,7 +36,7 @@ class DrivenDemo:
     """A demo in a process of its own; ``broker`` is ``embedded``, ``kafka`` or ``none``."""
 
     def __init__(self, directory: Path, *, broker: str = "embedded") -> None:
-        self.places = Places(directory.absolute(), _first_port())
+        self.places = Places(directory.absolute(), first_port())
         self._flags = FLAGS[broker]
         self._log = self.places.directory / "demo.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -143,7 +143,8 @@ def driven_demo(directory: Path, *, broker: str = "embedded") -> Iterator[Driven
         demo.forget()
 
 
-def _first_port() -> int:
+def first_port() -> int:
+    """Return a port from which on a demo finds those it needs."""
     starts = list(PORTS)
     random.SystemRandom().shuffle(starts)
     for start in starts:

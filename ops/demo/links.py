@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 CHUNK: Final = 65_536
+END_SECONDS: Final = 2.0  # for connections to end that were aborted
 
 
 @dataclass(slots=True)
@@ -76,24 +77,28 @@ class Network:
     def start(self) -> None:
         """Open all links; ``OSError`` if a port is taken."""
         self._thread.start()
-        self._do(self._open())
+        self.do(self._open())
 
     def stop(self) -> None:
         """Close all links and end the thread."""
         if not self._thread.is_alive():
             return
-        self._do(self._close())
+        self.do(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
     def set_cut(self, location: str, is_cut: bool) -> None:
         """Cut or mend every link from and to a location; returns when it is so."""
-        self._do(self._set_cut(location, is_cut))
+        self.do(self._set_cut(location, is_cut))
 
     def peers_of(self, location: str) -> dict[str, str]:
         """Return the address of each other location, as ``location`` sees it."""
         return {link.receiver: link.url for link in self.links if link.sender == location}
+
+    def do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done in the network's loop; returns when it is."""
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _open(self) -> None:
         for link in self.links:
@@ -105,14 +110,12 @@ class Network:
         for link in self.links:
             link.set_cut(True)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
+        left = (await asyncio.wait(tasks, timeout=END_SECONDS))[1] if tasks else set()
+        for task in left:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _set_cut(self, location: str, is_cut: bool) -> None:
         (self._cut.add if is_cut else self._cut.discard)(location)
         for link in self.links:
             link.set_cut(not self._cut.isdisjoint((link.sender, link.receiver)))
-
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result()

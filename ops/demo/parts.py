@@ -189,8 +189,8 @@ class Kafka:
     name = BROKER
     location: str | None = None
 
-    def __init__(self, directory: Path, port: int) -> None:
-        self._server = KafkaServer(directory, port)
+    def __init__(self, directory: Path, port: int, doors: Sequence[tuple[int, int]] = ()) -> None:
+        self._server = KafkaServer(directory, port, doors)
 
     @property
     def bootstrap(self) -> str:
@@ -219,6 +219,10 @@ class Kafka:
     def kill(self) -> None:
         """End it at once, as a crash would."""
         self._server.kill()
+
+    def wipe(self) -> None:
+        """End it at once, with all it holds."""
+        self._server.wipe()
 
     def ending(self) -> str:
         """How it ended, in words."""

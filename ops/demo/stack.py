@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import Final
@@ -31,20 +31,39 @@ NOWHERE: Final = "127.0.0.1:1"  # a cut location's broker
 
 
 class Stack:
-    """The parts that run, in the order in which they were started."""
+    """The parts that run, in the order in which they were started.
+
+    ``make_links`` and ``make_broker`` say how the locations are connected.
+    """
+
+    processes: Sequence[str] = PROCESSES
 
     def __init__(self, places: Places, *, broker: str) -> None:
         self._places = places
         ports = InternalPorts(places.first_port)
         self.locations = load(places, ports)
-        self._network = Network(
-            Link(sender, receiver, ports.take(), places.web_port(receiver))
-            for sender, receiver in permutations(LOCATIONS, 2)
-        )
-        self._broker = self._make_broker(ports.take(), broker)
+        self._network = Network(self.make_links(ports))
+        self._broker = self.make_broker(ports.take(), broker)
         self._metrics = {name: f"127.0.0.1:{ports.take()}" for name in LOCATIONS}
         self.bootstrap = ""
         self.parts: list[Part] = []
+
+    def make_links(self, ports: InternalPorts) -> list[Link]:
+        """Return the ways between the locations."""
+        return [
+            Link(sender, receiver, ports.take(), self._places.web_port(receiver))
+            for sender, receiver in permutations(LOCATIONS, 2)
+        ]
+
+    def make_broker(self, port: int, broker: str) -> Broker | Kafka | None:
+        """Return the broker: ``embedded``, ``kafka`` or ``none``."""
+        if broker == "none":
+            return None
+        if broker == "kafka":
+            return Kafka(self._places.directory / "kafka" / f"data-{port}", port)
+        folder = self._places.directory
+        environment = functools.partial(child_environment, {})
+        return Broker(environment, folder / "broker.address", folder / "broker.log")
 
     def location(self, name: str) -> Location:
         """Return the location of that name."""
@@ -69,11 +88,11 @@ class Stack:
         """Start a location's processes with the commands that compose starts."""
         shutil.rmtree(_counts(location), ignore_errors=True)  # of the last time
         is_shipping = bool(self.environment(location)["ELASTICSEARCH_HOST"])
-        for name in (*PROCESSES, "ship") if is_shipping else PROCESSES:
+        for name in (*self.processes, "ship") if is_shipping else self.processes:
             log = self._places.log(location.name, name)
             if log.exists():
                 log.replace(log.with_suffix(".log.1"))
-            child = functools.partial(self._process, name, location)
+            child = functools.partial(self.process, name, location)
             self._start(Program(name, location.name, command_of(name), child, log))
 
     def environment(self, location: Location) -> Environment:
@@ -89,7 +108,8 @@ class Stack:
             settings["KAFKA_BOOTSTRAP"] = NOWHERE
         return child_environment(settings, is_owner=is_owner)
 
-    def _process(self, name: str, location: Location) -> Mapping[str, str]:
+    def process(self, name: str, location: Location) -> Mapping[str, str]:
+        """Return the environment of one of a location's own processes."""
         return {
             **self.child(location),
             **(web_server(location) if name == "web" else {}),
@@ -157,15 +177,6 @@ class Stack:
         for relay in relays:
             relay.stop()
             relay.start()
-
-    def _make_broker(self, port: int, broker: str) -> Broker | Kafka | None:
-        if broker == "none":
-            return None
-        if broker == "kafka":
-            return Kafka(self._places.directory / "kafka" / f"data-{port}", port)
-        folder = self._places.directory
-        environment = functools.partial(child_environment, {})
-        return Broker(environment, folder / "broker.address", folder / "broker.log")
 
 
 def _counts(location: Location) -> Path:
