@@ -1,7 +1,7 @@
 # Everything one does in a checkout. Needs python3 >= 3.11 with venv, and make.
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types fmt bench browser-test kafka-test kafka elasticsearch-test \
-	elasticsearch lock venv venv-dev styles mutants chaos secrets
+	elasticsearch lock venv venv-dev styles mutants secrets chaos chaos-simulation chaos-processes
 
 PYTHON ?= python3
 DEMO ?=
@@ -10,6 +10,8 @@ PROCESSES ?= 2
 SEEDS ?= 1000
 FROM_SEED ?= 1
 OPERATIONS ?= 200
+MINUTES ?= 60
+SEED ?=
 BIN := .venv/bin
 CODE := accounts cockpit consumers customers events ops sins tests manage.py conftest.py
 # Needs more than Python: run by their own targets and in CI.
@@ -63,9 +65,14 @@ styles: ## Check that the committed styles and vendored scripts are those of pac
 mutants: venv-dev ## Change the core in known ways and see each noticed by its test
 	$(BIN)/python -m tests.mutants
 
-chaos: venv-dev ## Simulate cuts, crashes and clocks (SEEDS=1000 FROM_SEED=1 OPERATIONS=200)
+chaos: chaos-simulation chaos-processes ## Break everything: SEEDS=1000 simulated, then MINUTES=60 of real processes
+
+chaos-simulation: venv-dev ## Simulate (SEEDS=1000 FROM_SEED=1 OPERATIONS=200)
 	$(BIN)/python -m ops.chaos.simulation --seeds $(SEEDS) --from-seed $(FROM_SEED) \
 		--operations $(OPERATIONS) --keep-going --resume
+
+chaos-processes: kafka ## Kill, cut and fill real processes (MINUTES=60 SEED=drawn)
+	$(BIN)/python -m ops.chaos.processes --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 browser-test: venv-dev styles ## Run the tests that need Chromium
 	$(BIN)/pytest -m browser $(TESTS)

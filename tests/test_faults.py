@@ -13,11 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ops.chaos.processes.history import UNKNOWN
 from ops.demo.driving import DrivenDemo, driven_demo
 from ops.demo.places import LOCATIONS
 from ops.kafka_server import KafkaError, java, library
 from tests.faults.checking import check, check_no_lag, check_topics, rows, wait_until_quiet
-from tests.faults.writing import UNKNOWN, History, enter_shared, everybody_writing
+from tests.faults.writing import History, enter_shared, everybody_writing
 from tests.locations import wait_until
 
 pytestmark = [

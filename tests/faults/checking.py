@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import psycopg
 
 from events.kafka import Reader
 from events.records import is_head, read_item, topic_of
+from ops.chaos.processes.history import ACKNOWLEDGED, REFUSED
+from ops.chaos.processes.stack import everywhere
 from ops.demo.driving import DrivenDemo
 from ops.demo.places import LOCATIONS
-from tests.faults.writing import ACKNOWLEDGED, REFUSED, History, Write
+from tests.faults.writing import History, Write
 from tests.locations import wait_until
 
 QUIET_SECONDS = 120
@@ -23,7 +24,6 @@ READ_SECONDS = 30
 # Nobody may be refused for any other reason.
 EXPECTED_REFUSALS = {None, 404, 409}
 
-T = TypeVar("T")
 Line = dict[str, Any]
 
 _STREAMS = """
@@ -38,12 +38,6 @@ SELECT (SELECT count(*) FROM events_outbox),
        - (SELECT coalesce(max(seq), 0) FROM events_published),
        (SELECT count(*) FROM events_received WHERE stopped_reason IS NOT NULL)
 """
-
-
-def everywhere(ask: Callable[[str], T]) -> dict[str, T]:
-    """Ask all locations at once."""
-    with ThreadPoolExecutor(len(LOCATIONS)) as pool:
-        return dict(zip(LOCATIONS, pool.map(ask, LOCATIONS), strict=True))
 
 
 def rows(demo: DrivenDemo, name: str, query: str, values: Mapping[str, Any]) -> list[Any]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from ops.chaos.processes.history import ACKNOWLEDGED, REFUSED, UNKNOWN
 from ops.demo.places import LOCATIONS
 from tests.faults.checking import check_writes
-from tests.faults.writing import ACKNOWLEDGED, REFUSED, UNKNOWN, History, Write
+from tests.faults.writing import History, Write
 
 Log = dict[str, list[dict[str, Any]]]
 

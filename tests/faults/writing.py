@@ -14,10 +14,10 @@ from uuid import uuid4
 
 import httpx
 
+from ops.chaos.processes.history import ACKNOWLEDGED, UNKNOWN, came_of
 from ops.demo.driving import DrivenDemo
 from ops.demo.places import LOCATIONS
 
-ACKNOWLEDGED, REFUSED, UNKNOWN = "acknowledged", "refused", "unknown"
 CLIENTS = 2  # at each location
 SECONDS_BETWEEN = 0.5  # two writes of one client
 GROUPS = ("notes", "company", "name", "surname")
@@ -107,17 +107,10 @@ class Client:
             "Authorization": f"Token {self._tokens[write.user]}",
             "X-Request-ID": write.request_id,
         }
-        try:
-            answer = self._http.request(write.method, write.path, json=write.body, headers=headers)
-        except (httpx.ConnectError, httpx.ConnectTimeout):
-            write.outcome = REFUSED  # it was never sent
-        except httpx.HTTPError:
-            write.outcome = UNKNOWN
-        else:
-            write.status = answer.status_code
-            # An error may come after the commit.
-            error = UNKNOWN if answer.is_server_error else REFUSED
-            write.outcome = ACKNOWLEDGED if answer.is_success else error
+        write.outcome, answer = came_of(
+            lambda: self._http.request(write.method, write.path, json=write.body, headers=headers)
+        )
+        write.status = None if answer is None else answer.status_code
         self._history.ended(write)
         if write.outcome == ACKNOWLEDGED:
             self._remember(write)

@@ -1,0 +1,181 @@
+"""A run: episode after episode, each ended by a check, and in the end a restart of everything."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from ops.chaos.processes import tables
+from ops.chaos.processes.batches import Importer
+from ops.chaos.processes.checks import Checker
+from ops.chaos.processes.episodes import Episode, episode, play
+from ops.chaos.processes.faults import DISK_FULL, KINDS
+from ops.chaos.processes.history import STUCK, Failure, History
+from ops.chaos.processes.quiet import PATIENCE_SECONDS, wait_until_quiet
+from ops.chaos.processes.report import Report, described
+from ops.chaos.processes.stack import LOOK_SECONDS, ChaosStack
+from ops.chaos.processes.writing import CLIENTS, Client, Records, everybody_writing
+from ops.demo.places import LOCATIONS, DemoError, Places
+
+FULL_EVERY: Final = 10  # episodes
+SHARED: Final = 6  # records that everybody changes: one always, the others for some episodes
+NEW_SHARED: Final = 2  # an episode
+BEFORE_SECONDS, AFTER_SECONDS = 1.0, 2.0  # of writing, before the faults and after
+
+Say = Callable[[str], None]
+
+
+class Run:
+    """Everything of one run; ``say`` is told of each episode."""
+
+    def __init__(self, report: Report, say: Say) -> None:
+        self._report, self._say = report, say
+        directory = report.directory
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        places = Places(directory.absolute(), report.head["first_port"])
+        self.kinds = [kind for kind in KINDS if kind not in report.head["skipped"]]
+        self.stack = ChaosStack(places, with_disk=DISK_FULL in self.kinds)
+        self.history = History(directory / "history.jsonl")
+        self._counted = report.written()
+        self._checker = Checker(self.stack, self.history)
+        self._records = Records()
+        self._dice = random.Random(f"{report.head['seed']} clients")  # they are not replayed
+        self._clients: list[Client] = []
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether anything was found that must not be."""
+        return self._report.failures().total() > 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let everything run as long as the block does."""
+        log = self._report.directory / "start.log"
+        try:
+            with log.open("a", encoding="utf-8") as out:
+                self.stack.start(out)
+            self._clients = [self._client(name) for name in LOCATIONS for _ in range(CLIENTS)]
+            self._share(SHARED)
+            if not self._records.hot:
+                raise DemoError("The locations take no writes.")
+            yield
+        finally:
+            self.stack.stop()
+            for client in self._clients:
+                client.close()
+            self.history.close()
+
+    def go_on(self, minutes: float) -> None:
+        """Play episode after episode until the time is over or something has failed."""
+        seed = self._report.head["seed"]
+        while self._report.seconds < minutes * 60 and not self.has_failed:
+            self.play(episode(seed, len(self._report.episodes), self.kinds))
+        if not self.has_failed:
+            self.end()
+
+    def play(self, faults: Episode) -> None:
+        """Play one episode and check what has to hold afterwards."""
+        begun, number = time.monotonic(), len(self._report.episodes)
+        self._share(NEW_SHARED)
+        dice = random.Random(f"{self._report.head['seed']} {number} files")
+        importer = Importer(self.stack, self.history, self._records, self._report.directory, dice)
+        with everybody_writing([*self._clients, importer]):
+            self._let_write(BEFORE_SECONDS)
+            play(self.stack, faults)
+            failures = self._recover()
+            self._let_write(AFTER_SECONDS)
+        died, self.stack.died = self.stack.died, []
+        quiet_seconds, stuck = (0.0, []) if failures else wait_until_quiet(self.stack)
+        failures += stuck
+        checked = time.monotonic()
+        is_full = number % FULL_EVERY == FULL_EVERY - 1
+        if not failures:
+            failures = self._checker.full() if is_full else self._checker.light()
+        line = {
+            "number": number,
+            "faults": [fault._asdict() for fault in faults],
+            "seconds": round(time.monotonic() - begun, 1),
+            "quiet_seconds": round(quiet_seconds, 1),
+            "check": "full" if is_full else "light",
+            "check_seconds": round(time.monotonic() - checked, 1),
+            "died": died,
+            "written": self._written(),
+            "failures": described(failures),
+        }
+        self._report.keep(line)
+        self._tell(line, failures)
+
+    def end(self) -> None:
+        """Check everything once more, restart everything, and see that no byte has changed."""
+        begun = time.monotonic()
+        failures: Sequence[Failure] = self._checker.full()
+        before, _ = tables.compare(self.stack)
+        if not failures:
+            self.stack.restart()
+            _, failures = wait_until_quiet(self.stack)
+        if not failures:
+            after, failures = tables.compare(self.stack)
+            failures = [*failures, *tables.changed(before, after)]
+        line = {
+            "seconds": round(time.monotonic() - begun, 1),
+            "rows": {table: count for table, (count, _) in before.items()},
+            "written": self._written(),
+            "failures": described(failures),
+        }
+        self._report.end(line)
+        self._tell_failures(failures)
+
+    def _client(self, name: str) -> Client:
+        users = self.stack.location(name).users
+        tokens = {user: said["token"] for user, said in users.items()}
+        at = (name, self.stack.address_of(name))
+        return Client(at, tokens, self.history, self._records, self._dice)
+
+    def _share(self, count: int) -> None:
+        """Let everybody change some new records; they reach the others in their time."""
+        hot = self._records.hot
+        for _ in range(count):
+            uid = self._dice.choice(self._clients).enter()
+            hot.extend([uid] if uid else [])
+        del hot[1 : max(len(hot) - SHARED + 1, 1)]
+
+    def _recover(self) -> list[Failure]:
+        """Wait until every process runs again."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self.stack.keep_alive():
+            if time.monotonic() > deadline:
+                dead = [f"{p.location} {p.name}" for p in self.stack.parts if p.pid is None]
+                return [Failure(STUCK, f"cannot be started again: {dead}")]
+            time.sleep(LOOK_SECONDS)
+        return []
+
+    def _let_write(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.stack.keep_alive()
+            time.sleep(LOOK_SECONDS)
+
+    def _written(self) -> dict[str, int]:
+        """Return how many writes ended how since this was asked last."""
+        now = self.history.tally()
+        since = Counter(now)
+        since.subtract(self._counted)
+        self._counted = now
+        return dict(since)
+
+    def _tell(self, line: dict[str, Any], failures: Iterable[Failure]) -> None:
+        kinds = ", ".join(f"{f['kind']} ({f['where']})" for f in line["faults"])
+        self._say(
+            f"episode {line['number']}: {kinds}: {line['written'].get('acknowledged', 0)} of"
+            f" {line['written'].get('sent', 0)} writes acknowledged,"
+            f" quiet after {line['quiet_seconds']} s, {line['seconds']} s in all"
+        )
+        self._tell_failures(failures)
+
+    def _tell_failures(self, failures: Iterable[Failure]) -> None:
+        for kind, sentence in failures:
+            self._say(f"  {kind}: {sentence}")

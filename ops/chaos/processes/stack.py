@@ -1,0 +1,253 @@
+"""Three locations and a Kafka like the demo's, on ways, clocks and a disk that can be spoilt."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
+from pathlib import Path
+from typing import Any, Final, TextIO, TypeVar
+
+import httpx
+import psycopg
+
+from ops.chaos.processes import clock
+from ops.chaos.processes.disk import SmallDisk
+from ops.chaos.processes.links import Mode, SteeredLink, steer
+from ops.demo import state
+from ops.demo.entering import MARKER
+from ops.demo.links import Link, Network
+from ops.demo.locations import Environment, Location
+from ops.demo.parts import Broker, Kafka, Part
+from ops.demo.places import (
+    BROKER,
+    CHECKOUT,
+    LOCATIONS,
+    DemoError,
+    InternalPorts,
+    Places,
+    write_privately,
+)
+from ops.demo.screen import Screen
+from ops.demo.stack import Stack
+from ops.demo.story import tell
+
+CLIENTS: Final = "clients"  # who connects to a location from outside
+SETTINGS: Final = "ops.chaos.processes.settings"
+RETRY_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 0.1
+
+_T = TypeVar("_T")
+
+
+class ChaosStack(Stack):
+    """Everything that runs; what has died is started again, unless a fault holds it down."""
+
+    processes = ("web", "sequencer", "consumer")
+
+    def __init__(self, places: Places, *, with_disk: bool) -> None:
+        self._beside: dict[tuple[str, str], SteeredLink] = {}  # ways from clients and to Kafka
+        self._doors: list[tuple[int, int]] = []
+        self._held: set[Part] = set()
+        self._retry_at: dict[Part, float] = {}
+        self.died: list[str] = []  # what ended by itself
+        self.commands = {name: threading.Lock() for name in LOCATIONS}  # one that writes at a time
+        super().__init__(places, broker="kafka")
+        self.disk = SmallDisk(self.locations[-1].cluster) if with_disk else None
+        self._side_network = Network(self._beside.values())
+
+    @property
+    def kafka(self) -> Kafka:
+        """The broker."""
+        return next(part for part in self.parts if isinstance(part, Kafka))
+
+    def make_links(self, ports: InternalPorts) -> list[Link]:
+        """Return the ways between the locations; make those from clients and to Kafka, too."""
+        for name in LOCATIONS:
+            outside = SteeredLink(CLIENTS, name, ports.take(), self._places.web_port(name))
+            door = SteeredLink(name, BROKER, ports.take(), ports.take())
+            self._doors.append((door.target, door.port))
+            self._beside |= {(CLIENTS, name): outside, (name, BROKER): door}
+        return [
+            SteeredLink(one, other, ports.take(), self._places.web_port(other))
+            for one, other in permutations(LOCATIONS, 2)
+        ]
+
+    def make_broker(self, port: int, broker: str) -> Broker | Kafka | None:
+        """Return the real Kafka, with a door for each location."""
+        return Kafka(self._places.directory / "kafka" / f"data-{port}", port, self._doors)
+
+    def environment(self, location: Location) -> Environment:
+        """Return a location's settings, with its own way to Kafka."""
+        door = self._beside[location.name, BROKER]
+        return {**super().environment(location), "KAFKA_BOOTSTRAP": f"127.0.0.1:{door.port}"}
+
+    def process(self, name: str, location: Location) -> Mapping[str, str]:
+        """Return the environment of one of a location's own processes, on its own clock."""
+        chaos = {
+            "DJANGO_SETTINGS_MODULE": SETTINGS,
+            clock.VARIABLE: str(self.clock_of(location.name)),
+        }
+        return {**super().process(name, location), **chaos}
+
+    def start_database(self, location: Location) -> None:
+        """Start a location's PostgreSQL, the last one's on the small disk."""
+        if self.disk is not None and location is self.locations[-1]:
+            location.cluster.create()
+            self.disk.attach()
+        super().start_database(location)
+
+    def start(self, out: TextIO) -> None:
+        """Start everything, with nobody entered; returns when all locations hold the same."""
+        state.end_leftovers(self._places)
+        write_privately(self._places.directory / MARKER, "{}")
+        self._side_network.start()
+        for name in LOCATIONS:
+            clock.make(self.clock_of(name))
+        _run(tell(self._places, self, Screen(out)))
+
+    def stop(self) -> None:
+        """End everything; no disk of ours stays mounted."""
+        for link in self.links.values():
+            self.steer([link], Mode.CLEAR)
+        super().stop()
+        self._side_network.stop()
+        if self.disk is not None:
+            self.disk.detach()
+        state.remove(self._places)
+
+    def restart(self) -> None:
+        """Stop every process, broker and databases last, and start all again."""
+        for part in self.parts:
+            part.ask_to_stop()
+        for part in reversed(self.parts):
+            part.stop()
+        for part in self.parts:
+            part.start()
+
+    def forget(self) -> None:
+        """Delete the databases, which do not lie in the directory for root."""
+        for location in self.locations:
+            location.cluster.destroy()
+
+    @property
+    def links(self) -> dict[tuple[str, str], SteeredLink]:
+        """All ways, by who connects and whom to."""
+        between = {(x.sender, x.receiver): x for x in self._network.links}
+        return self._beside | {k: x for k, x in between.items() if isinstance(x, SteeredLink)}
+
+    def steer(self, links: Iterable[SteeredLink], mode: Mode) -> None:
+        """Set the mode of ways."""
+        for link in links:
+            is_beside = (link.sender, link.receiver) in self._beside
+            steer(self._side_network if is_beside else self._network, link, mode)
+
+    def part(self, location: str | None, name: str) -> Part:
+        """Return a process that runs or should run."""
+        return next(part for part in self.parts if (part.location, part.name) == (location, name))
+
+    def hold(self, part: Part) -> None:
+        """Leave a process dead from now on."""
+        self._held.add(part)
+
+    def release(self, part: Part) -> None:
+        """Let a process be started again."""
+        self._held.discard(part)
+        self._retry_at[part] = 0.0  # at once, and it has not died by itself
+
+    def keep_alive(self) -> bool:
+        """Start again what has died; return whether all runs. A start that fails is repeated."""
+        dead = [part for part in self.parts if part.pid is None]
+        for part in dead:
+            now = time.monotonic()
+            if part in self._held or now < self._retry_at.get(part, 0.0):
+                continue
+            if part not in self._retry_at:
+                self.died.append(f"{part.location or ''} {part.name} {part.ending()}".strip())
+            try:
+                part.start()
+            except DemoError:
+                self._retry_at[part] = time.monotonic() + RETRY_SECONDS
+            else:
+                self._retry_at.pop(part, None)
+        return not dead
+
+    def clock_of(self, name: str) -> Path:
+        """Return the file that says by how much a location's clock is wrong."""
+        return self._places.directory / name / "clock"
+
+    def address_of(self, name: str) -> str:
+        """Return where clients find a location."""
+        return self._beside[CLIENTS, name].url
+
+    def rows(self, name: str, query: Any, values: Any = ()) -> list[tuple[Any, ...]]:
+        """Return what a query finds in a location's database."""
+        url = self.location(name).database.owner
+        with psycopg.connect(url, connect_timeout=5, autocommit=True) as connection:
+            connection.execute("SET TIME ZONE 'UTC'")
+            return connection.execute(query, values).fetchall()
+
+    def manage(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command of a location, on the right clock."""
+        return self.run(name, "manage.py", *arguments)
+
+    def run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a program in the environment of a location, with the owner's rights."""
+        return subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, *arguments],
+            cwd=CHECKOUT,
+            env=dict(self.child(self.location(name), is_owner=True)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Return what a location's ``sync_status`` says; nothing if it cannot."""
+        with contextlib.suppress(ValueError):
+            said: dict[str, Any] = json.loads(self.manage(name, "sync_status", "--json").stdout)
+            return said
+        return {}
+
+    def readiness(self, name: str) -> dict[str, Any]:
+        """Return what a location says at ``/readyz``; without an answer, that it is unavailable."""
+        address = f"{self.location(name).url}/readyz"
+        with contextlib.suppress(httpx.HTTPError, ValueError):
+            answer: dict[str, Any] = httpx.get(address, timeout=5, trust_env=False).json()
+            return answer
+        return {"status": "unavailable", "degraded": []}
+
+
+def everywhere(ask: Callable[[str], _T]) -> dict[str, _T]:
+    """Ask all locations at once: ``{location: ask(location)}``."""
+    with ThreadPoolExecutor(len(LOCATIONS)) as pool:
+        return dict(zip(LOCATIONS, pool.map(ask, LOCATIONS), strict=True))
+
+
+def _run(steps: Generator[None, None, None]) -> None:
+    for _ in steps:
+        time.sleep(LOOK_SECONDS)
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process has started, and theirs."""
+    found = []
+    with contextlib.suppress(OSError):
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+        for child in map(int, text.split()):
+            found += [child, *descendants(child)]
+    return found
+
+
+def send(pids: Iterable[int], number: int) -> None:
+    """Send a signal to those of these processes that still are."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
