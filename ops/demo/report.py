@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from ops.demo.entering import Entered, count
 from ops.demo.locations import USERS, Location
@@ -24,9 +24,13 @@ class Standing:
     """What one location holds: people, the number reached in each stream, and the digest."""
 
     customers: int
-    heads: Mapping[str, tuple[int, int]]  # {origin: (epoch, number)}
+    heads: Mapping[str, Sequence[int]]  # {origin: [epoch, number, …]}, former epochs first
     digest: str
     is_settled: bool
+
+    def events_of(self, origin: str) -> int:
+        """Return how many events of an origin are here, in all epochs."""
+        return sum(self.heads.get(origin, ())[1::2])
 
 
 def wait_until_equal(
@@ -72,8 +76,8 @@ def report(
 
 
 def _line(location: Location, entered: Entered, standing: Standing) -> str:
-    own = standing.heads.get(location.name, (0, 0))[1]
-    others = sum(number for origin, (_, number) in standing.heads.items()) - own
+    own = standing.events_of(location.name)
+    others = sum(map(standing.events_of, standing.heads)) - own
     figures = entered.get(location.name, {})
     cells = (
         location.name,
@@ -117,17 +121,11 @@ def _take(stack: Stack) -> Generator[None, None, dict[str, Standing]]:
     ]
     yield from run_all(tasks, attempts=3)
     return {
-        location.name: _standing(location, json.loads(task.output.strip().splitlines()[-1]))
+        location.name: standing(count(location), json.loads(task.output.strip().splitlines()[-1]))
         for location, task in zip(stack.locations, tasks, strict=True)
     }
 
 
-def _standing(location: Location, taken: Mapping[str, object]) -> Standing:
-    heads = taken["heads"]
-    assert isinstance(heads, dict)
-    return Standing(
-        count(location),
-        {origin: (int(epoch), int(number)) for origin, (epoch, number) in heads.items()},
-        str(taken["value"]),
-        taken["is_settled"] is True,
-    )
+def standing(customers: int, taken: Mapping[str, Any]) -> Standing:
+    """Return what a location holds, as its ``state_digest`` says."""
+    return Standing(customers, taken["heads"], str(taken["value"]), taken["is_settled"] is True)
