@@ -1,4 +1,4 @@
-"""``make bench``: measures writing, applying and arriving, and writes ``docs/performance.md``."""
+"""``make bench``: measures what SINS costs and how fast it is, for ``docs/performance.md``."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import os
 import tempfile
 from pathlib import Path
 
-from ops.bench.environment import bench_database
+from ops.bench.environment import bench_cluster, bench_database
 from ops.bench.latency import WRITES, measure_latency
 from ops.bench.report import Section, write_report
+from ops.bench.speed.kept import Kept
+from ops.bench.speed.sizes import DETAILS, EVENTS, Sizes
 from sins.collector import collect_rarely
 
 PEOPLE, DOCUMENTS = 20_000, 100_000
-COLUMNS, SHIPPING, LATENCY = PARTS = ("columns", "shipping", "latency")
+COLUMNS, SHIPPING, LATENCY, SPEED = PARTS = ("columns", "shipping", "latency", "speed")
+RESULTS = Path(".sins/bench/speed.jsonl")
 
 
 def main() -> None:
-    """Start a durable PostgreSQL, enter people, race the variants; then three locations; report."""
+    """Start a durable PostgreSQL, enter people, race the variants; then locations; report."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench", description=__doc__)
     parser.add_argument("--report", type=Path, default=Path("docs/performance.md"))
     parser.add_argument("--only", choices=PARTS, help="show one part's figures, report nothing")
@@ -26,6 +29,9 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=DOCUMENTS, help="that are shipped")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--writes", type=int, default=WRITES, help="that the others wait for")
+    parser.add_argument("--details", type=int, default=DETAILS, help="present, for speed")
+    parser.add_argument("--events", type=int, default=EVENTS, help="of a new location, for speed")
+    parser.add_argument("--fresh", action="store_true", help="measure speed's lines again, too")
     options = parser.parse_args()
     wanted = {options.only} if options.only else set(PARTS)
     collect_rarely()  # as every process of a location does
@@ -37,6 +43,8 @@ def main() -> None:
             sections += _measure(wanted, options)
     if LATENCY in wanted:
         sections.append(measure_latency(options.writes))
+    if SPEED in wanted:
+        sections += _speed(Sizes(options.details, options.events), is_fresh=options.fresh)
     path = None if options.only else options.report
     write_report(path, sections, options.people, options.rounds, options.seed)
 
@@ -53,6 +61,24 @@ def _measure(wanted: set[str], options: argparse.Namespace) -> list[Section]:
     if SHIPPING in wanted:
         sections += shipping.measure(options.documents, options.rounds, options.seed)
     return sections
+
+
+def _speed(sizes: Sizes, *, is_fresh: bool) -> list[Section]:
+    kept = Kept(RESULTS, sizes)
+    if is_fresh:
+        kept.forget()
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        bench_cluster(Path(directory)) as (cluster, urls),
+    ):
+        os.environ["DATABASE_URL"] = urls.application
+        os.environ["DATABASE_OWNER_URL"] = urls.owner
+        import django
+
+        django.setup()
+        from ops.bench.speed import lines
+
+        return lines.measure(cluster, urls, sizes, kept)
 
 
 if __name__ == "__main__":

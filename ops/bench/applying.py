@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from customers.kinds import ENTITY
 from events import chain, heads, keys
 from events.chain import Head
 from events.drafting import Draft, events_of
-from events.envelope import Event, from_raw
+from events.envelope import Event, Fields, from_raw
 from events.heads import Head as EntityHead
 from events.recorder import Received, receive
 from events.streams import FIRST_EPOCH, Item, Position
@@ -42,14 +42,16 @@ Rows = dict[str, list[tuple[object, ...]]]  # by table
 class Stream:
     """Another location's stream, made as that location would have made it."""
 
-    def __init__(self, numbers: Sequence[int]) -> None:
+    def __init__(
+        self, numbers: Sequence[int], changes: Iterator[Mapping[str, Fields]] | None = None
+    ) -> None:
         # Nobody is changed twice, so every batch may be made before the first is applied.
         self._numbers = random.Random(11).sample(list(numbers), len(numbers))
-        self._texts = (f"+{n}" for n in count(time.time_ns()))
+        self._changes = changes or _phones()
         self._seq, self._chain = 0, chain.start(ORIGIN, FIRST_EPOCH)
 
     def run(self, size: int) -> Run:
-        """Return ``size`` events as they arrive, each a customer's new phone, and their head."""
+        """Return ``size`` events as they arrive, each a change of a customer, and their head."""
         uids = [people.uid(self._numbers.pop()) for _ in range(size)]
         known = heads.read(uids)
         items = [self._item(uid, known[uid]) for uid in uids]
@@ -57,14 +59,25 @@ class Stream:
         return Run(ORIGIN, FIRST_EPOCH, items, head, "bench")
 
     def _item(self, uid: UUID, known: EntityHead) -> Item:
-        phone = {"phone": {"value": next(self._texts)}}
-        draft = Draft(uid, "customers.details_changed", phone, ENTITY)
-        [event] = events_of([draft], {uid: known}, people.author(ORIGIN))
+        event = next(
+            event
+            for change in self._changes
+            # A value that is there already makes no event.
+            for event in events_of(
+                [Draft(uid, "customers.details_changed", change, ENTITY)],
+                {uid: known},
+                people.author(ORIGIN),
+            )
+        )
         key = os.urandom(32)
         raw, ct = keys.seal(event, ENTITY.clear_groups, key)
         [self._chain] = chain.steps(self._chain, [raw])
         self._seq += 1
         return Item(self._seq, raw, self._chain, ct, keys.wrap(key))
+
+
+def _phones() -> Iterator[Mapping[str, Fields]]:
+    return ({"phone": {"value": f"+{n}"}} for n in count(time.time_ns()))
 
 
 class Batches:
@@ -120,7 +133,7 @@ class Batches:
         with connection.cursor() as cursor:
             for table, condition in _TABLES.items():
                 cursor.execute(
-                    f"DELETE FROM bench_{table} WHERE {condition} RETURNING {_columns(table)}",
+                    f"DELETE FROM bench_{table} WHERE {condition} RETURNING {columns_of(table)}",
                     wanted,
                 )
                 rows[table] = cursor.fetchall()
@@ -133,7 +146,7 @@ def copy_variant(rows: Sequence[Rows]) -> Variant:
     def variant(number: int) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
             for table, values in rows[number].items():
-                with cursor.copy(f"COPY bench_{table} ({_columns(table)}) FROM STDIN") as copy:
+                with cursor.copy(f"COPY bench_{table} ({columns_of(table)}) FROM STDIN") as copy:
                     for row in values:
                         copy.write_row(row)
         return BATCH
@@ -146,11 +159,12 @@ def make_copies() -> None:
     with connection.cursor() as cursor:
         for table in _TABLES:
             cursor.execute(f"CREATE TABLE bench_{table} (LIKE {table} INCLUDING ALL)")
-            names = _columns(table)
+            names = columns_of(table)
             cursor.execute(f"INSERT INTO bench_{table} ({names}) SELECT {names} FROM {table}")
 
 
-def _columns(table: str) -> str:
+def columns_of(table: str) -> str:
+    """Return the names of a table's columns that are written, for a statement."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT column_name FROM information_schema.columns"

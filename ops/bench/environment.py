@@ -23,6 +23,13 @@ ORIGIN, ORIGIN_SEED = "loc2", b"only for the benchmark".ljust(32, b".")
 @contextmanager
 def bench_database(directory: Path) -> Iterator[DatabaseUrls]:
     """Start PostgreSQL in ``directory``, set the environment, stop it at the end."""
+    with bench_cluster(directory) as (_, urls):
+        yield urls
+
+
+@contextmanager
+def bench_cluster(directory: Path) -> Iterator[tuple[Cluster, DatabaseUrls]]:
+    """Do the same, and yield the server, too, for who makes more databases on it."""
     os.environ.update(ENVIRONMENT)
     public_key = Ed25519PrivateKey.from_private_bytes(ORIGIN_SEED).public_key()
     key = base64.b64encode(public_key.public_bytes_raw()).decode()
@@ -33,6 +40,9 @@ def bench_database(directory: Path) -> Iterator[DatabaseUrls]:
     cluster.create()
     cluster.start()
     try:
-        yield cluster.create_role_and_database("bench", owner=OWNER, application=APPLICATION)
+        yield (
+            cluster,
+            cluster.create_role_and_database("bench", owner=OWNER, application=APPLICATION),
+        )
     finally:
         cluster.destroy()

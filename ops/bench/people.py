@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from uuid import UUID, uuid5
 
 from customers.commands import new_draft, new_groups
@@ -66,8 +67,9 @@ def chunks(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
         yield numbers[start : start + size]
 
 
-def enter(numbers: Sequence[int]) -> None:
-    """Enter people through the write path, in transactions of 500."""
+def enter(numbers: Sequence[int], days: float = 0.0) -> None:
+    """Enter people through the write path, in transactions of 500, stamped so many days ago."""
     for chunk in chunks(numbers, 500):
         drafts = [new_draft(uid(n), new_groups(values(n), "PERSON", None)) for n in chunk]
-        record(drafts, author())
+        now = author()
+        record(drafts, replace(now, now=now.now - int(days * 86_400_000_000)))

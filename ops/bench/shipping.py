@@ -69,7 +69,7 @@ SELECT coalesce(sum(number), 0) FROM consumers_shipcursor WHERE stream NOT IN ('
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How it stood when so many documents were shipped."""
+    """How it stood when so many documents were shipped, or events applied."""
 
     documents: int
     seconds: float
@@ -80,6 +80,11 @@ class Mark:
         """Return its line of the report."""
         return (f"{self.documents:,}", f"{self.seconds:.1f}", f"{self.rate:,.0f}",
                 f"{self.megabytes:.1f}")  # fmt: skip
+
+    def next(self, documents: int, seconds: float, megabytes: float) -> Mark:
+        """Return how it stands later."""
+        rate = (documents - self.documents) / (seconds - self.seconds)
+        return Mark(documents, seconds, megabytes, rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +175,13 @@ def _shipping(most: int) -> list[Section]:
 def _marks(shipper: subprocess.Popen[bytes], wanted: Sequence[int]) -> Iterator[Mark]:
     """Yield how it stood at each number of documents, from when the first chunk was there."""
     _wait_until(functools.partial(_has_shipped, 1))
-    before, begun = _one(_SHIPPED), time.perf_counter()
-    since = begun
+    begun = time.perf_counter()
+    last = Mark(_one(_SHIPPED), 0.0, 0.0, 0.0)
     for mark in wanted:
         _wait_until(functools.partial(_has_shipped, mark))
-        here, now = _one(_SHIPPED), time.perf_counter()
-        yield Mark(here, now - begun, _megabytes(shipper.pid), (here - before) / (now - since))
-        before, since = here, now
+        here, seconds = _one(_SHIPPED), time.perf_counter() - begun
+        last = last.next(here, seconds, megabytes(shipper.pid))
+        yield last
 
 
 def _has_shipped(documents: int) -> bool:
@@ -256,7 +261,8 @@ def _one(query: str, values: Sequence[str] = ()) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _megabytes(pid: int) -> float:
+def megabytes(pid: int) -> float:
+    """Return the resident memory of a process."""
     text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     [line] = [line for line in text.splitlines() if line.startswith("VmRSS:")]
     return int(line.split()[1]) / 1024

@@ -1,0 +1,1 @@
+"""The speed that locations promise each other: applying, sending, writing, catching up."""

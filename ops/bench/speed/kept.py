@@ -1,0 +1,92 @@
+"""Lines that are measured already: kept as JSON lines, so that an ended run goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ops.bench.report import Section
+from ops.bench.speed.sizes import Sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """One line of a section, in words."""
+
+    texts: Sequence[str]
+
+    def cells(self) -> Sequence[str]:
+        """Return its line of the report."""
+        return self.texts
+
+
+class Kept:
+    """What was measured with the same sizes, by the name of the line; the last one counts.
+
+    A line that a run was ended in the middle of is no line.
+    """
+
+    def __init__(self, path: Path, sizes: Sizes) -> None:
+        self._path, self._sizes = path, asdict(sizes)
+
+    def forget(self) -> None:
+        """Let everything be measured again."""
+        self._path.unlink(missing_ok=True)
+
+    def sections(self, line: str) -> list[Section] | None:
+        """Return what was measured of a line; None if nothing was."""
+        found = None
+        for entry in self._all():
+            if entry["line"] == line and entry["sizes"] == self._sizes:
+                found = [_read(section, entry["at"]) for section in entry["sections"]]
+        return found
+
+    def keep(self, line: str, sections: Sequence[Section]) -> None:
+        """Keep what was measured of a line, now."""
+        entry = {
+            "line": line,
+            "sizes": self._sizes,
+            "at": datetime.now(UTC).isoformat(sep=" ", timespec="minutes").removesuffix("+00:00"),
+            "sections": [_written(section) for section in sections],
+        }
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            # On a line of its own, even behind one that a run was ended in the middle of.
+            file.write("\n" + json.dumps(entry, ensure_ascii=False))
+
+    def _all(self) -> list[Mapping[str, Any]]:
+        if not self._path.exists():
+            return []
+        whole = []
+        for text in self._path.read_text(encoding="utf-8").splitlines():
+            try:
+                whole.append(json.loads(text))
+            except ValueError:
+                continue  # a run was ended while it wrote this, or none is here
+        return whole
+
+
+def _written(section: Section) -> dict[str, Any]:
+    return {
+        "title": section.title,
+        "goal": section.goal,
+        "figure": section.figure,
+        "is_met": section.is_met,
+        "headings": list(section.headings),
+        "lines": [list(line.cells()) for line in section.lines],
+    }
+
+
+def _read(kept: Mapping[str, Any], at: str) -> Section:
+    return Section(
+        kept["title"],
+        kept["goal"],
+        kept["figure"],
+        kept["is_met"],
+        [Cells([*texts, at]) for texts in kept["lines"]],
+        [*kept["headings"], "measured (UTC)"],
+    )
