@@ -30,7 +30,7 @@ HEADINGS = ("line", "events", "s", "events/s", "µs each", "inside")
 _INSIDE = (
     "the applying process's own call: head and chain verified, decoded, ciphertext opened, cursor "
     "fenced, event, secret, key and number kept, head locked and saved, folded, versions, names "
-    "and search keys written, committed; runs of 1,000, one of a customer's nine details each"
+    "and search keys written, committed; runs of up to 1,000, one of a customer's nine details each"
 )
 _LATE = "the same, but one in ten was made before another change of that customer that is here"
 _PUT_BACK = "verified, decoded, found to be here; nothing written; the cursor is put back each time"

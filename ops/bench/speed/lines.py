@@ -37,6 +37,7 @@ def all_of(lines: Mapping[str, Measure], stage: Stage, kept: Kept) -> list[Secti
         if kept.sections(line) is not None:
             say(f"{line}: measured before")
             continue
+        say(f"{line} …")
         begun = time.perf_counter()
         kept.keep(line, measured(stage))
         say(f"{line}: measured in {time.perf_counter() - begun:.0f} s")

@@ -11,8 +11,7 @@ from events.streams import FIRST_EPOCH
 from ops.bench.report import Section
 from ops.bench.speed import changing, shares
 from ops.bench.speed.kept import Cells
-from ops.bench.speed.stage import WRITER, Stage, tidy, wait_until
-from tests.locations import Location
+from ops.bench.speed.stage import WRITER, Stage, one_of, tidy, wait_until
 
 GOAL = 12_000  # events a second
 HEADINGS = ("line", "events", "s", "events/s", "inside")
@@ -30,23 +29,23 @@ def measure(stage: Stage) -> list[Section]:
     with stage.locations(WRITER, has_broker=True) as locations:
         stage.at(locations, WRITER)
         here = locations[WRITER]
-        before = _numbered(here)
-        with psycopg.connect(here.database.owner) as owner:
-            owner.execute(
+        with psycopg.connect(here.database.owner, autocommit=True) as look:
+            before = _numbered(look)
+            look.execute(
                 "INSERT INTO events_published (topic, epoch, seq) VALUES (%s, %s, %s)",
                 [topic_of(WRITER), FIRST_EPOCH, before],
             )
-        people = range(stage.sizes.people)
-        last = before + changing.enter(people, stage.sizes.sent, WRITER)
-        tidy()
-        locations.start_program(here, "sequencer")
-        wait_until(lambda: _numbered(here) > before)
-        with shares.by_process(stage.processes(locations)) as busy:
-            first, begun = _numbered(here), time.perf_counter()
-            wait_until(lambda: _numbered(here) >= last)
-            numbered = time.perf_counter() - begun
-            wait_until(lambda: _sent(here) >= last)
-            seconds = time.perf_counter() - begun
+            people = range(stage.sizes.people)
+            last = before + changing.enter(people, stage.sizes.sent, WRITER)
+            tidy()
+            locations.start_program(here, "sequencer")
+            wait_until(lambda: _numbered(look) > before)
+            with shares.by_process(stage.processes(locations)) as busy:
+                first, begun = _numbered(look), time.perf_counter()
+                wait_until(lambda: _numbered(look) >= last)
+                numbered = time.perf_counter() - begun
+                wait_until(lambda: _sent(look) >= last)
+                seconds = time.perf_counter() - begun
     return [_section(last - first, numbered, seconds, busy)]
 
 
@@ -66,9 +65,9 @@ def _line(name: str, count: int, seconds: float, inside: str) -> Cells:
     return Cells([name, f"{count:,}", f"{seconds:.2f}", f"{count / seconds:,.0f}", inside])
 
 
-def _numbered(here: Location) -> int:
-    return int(here.rows(_NUMBERED, [WRITER])[0][0])
+def _numbered(look: psycopg.Connection) -> int:
+    return one_of(look, _NUMBERED, WRITER)
 
 
-def _sent(here: Location) -> int:
-    return int(here.rows(_SENT, [topic_of(WRITER)])[0][0])
+def _sent(look: psycopg.Connection) -> int:
+    return one_of(look, _SENT, topic_of(WRITER))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, LiteralString
 
 import psycopg
 from django.conf import settings
@@ -122,6 +122,12 @@ def wait_until(is_so: Callable[[], bool], look: float = 0.02) -> None:
         if time.monotonic() > deadline:
             raise RuntimeError(f"Not so after {PATIENCE_SECONDS:.0f} s.")
         time.sleep(look)
+
+
+def one_of(look: psycopg.Connection, query: LiteralString, value: str) -> int:
+    """Return a query's one number, by a connection that is kept: each new one costs as much."""
+    row = look.execute(query, [value]).fetchone()
+    return int(row[0]) if row else 0
 
 
 def number_all() -> None:

@@ -26,7 +26,7 @@ from ops.bench.speed.kept import Cells
 from ops.bench.speed.stage import READER, WRITER, Stage
 from tests.locations import Location
 
-A_SECOND = 200
+A_SECOND, LEAST_RATE = 200, 190
 THREADS = 4
 WARM = 200  # writes that are not counted
 WRITE_GOAL, END_GOAL = 0.050, 2.0  # seconds at p99
@@ -157,28 +157,37 @@ def _arrived(writer: Location, writes: Sequence[Write], watch: _Watch) -> list[f
 def _sections(
     writes: Sequence[Write], arrived: Sequence[float], busy: shares.Shares
 ) -> list[Section]:
+    rate = len(writes) / (max(w.done for w in writes) - min(w.due for w in writes))
+    where = Cells(["cores kept busy", "", "", "", "", "", shares.in_words(busy)])
     calls = [write.done - write.called for write in writes]
     since_due = [write.done - write.due for write in writes]
-    where = Cells(["cores kept busy", "", "", "", "", "", shares.in_words(busy)])
     return [
-        _section("record() at 200 writes/s", WRITE_GOAL, [("record()", calls, _RECORD),
-                 ("since it was due", since_due, _DUE)], where),
-        _section("End to end at 200 writes/s", END_GOAL, [("end to end", arrived, _END)], where),
+        _section("record() at 200 writes/s", WRITE_GOAL, rate,
+                 [_line("record()", calls, _RECORD), _line("since it was due", since_due, _DUE)],
+                 _at(calls, 99), where),
+        _section("End to end at 200 writes/s", END_GOAL, rate,
+                 [_line("end to end", arrived, _END)], _at(arrived, 99), where),
     ]  # fmt: skip
 
 
 def _section(
-    title: str, goal: float, timed: Sequence[tuple[str, Sequence[float], str]], where: Cells
+    title: str, goal: float, rate: float, lines: list[Cells], p99: float, where: Cells
 ) -> Section:
-    p99 = _at(timed[0][1], 99)
-    lines = [
-        Cells([name, f"{len(seconds):,}", *(_ms(_at(seconds, p)) for p in (50, 95, 99)),
-               _ms(max(seconds)), inside])
-        for name, seconds, inside in timed
-    ]  # fmt: skip
-    is_met = p99 < goal
-    return Section(title, f"p99 < {_ms(goal)}", f"p99 {_ms(p99)}", is_met,
-                   lines if is_met else [*lines, where], HEADINGS)  # fmt: skip
+    # Who does not keep up with the writes that are due has measured another load.
+    is_met = p99 < goal and rate > LEAST_RATE
+    return Section(
+        title,
+        f"p99 < {_ms(goal)}",
+        f"p99 {_ms(p99)} at {rate:,.0f} writes/s",
+        is_met,
+        lines if is_met else [*lines, where],
+        HEADINGS,
+    )
+
+
+def _line(name: str, seconds: Sequence[float], inside: str) -> Cells:
+    percents = [_ms(_at(seconds, percent)) for percent in (50, 95, 99)]
+    return Cells([name, f"{len(seconds):,}", *percents, _ms(max(seconds)), inside])
 
 
 def _at(seconds: Sequence[float], percent: int) -> float:
