@@ -32,6 +32,7 @@ BUCKETS_BYTES = BUCKETS * _BYTES
 BUCKET = "(((get_byte(uuid_send(entity_uid), 14) & 15) << 8) | get_byte(uuid_send(entity_uid), 15))"
 
 # Four words of 32 bits per row, each summed by itself: numerics stay small, nothing overflows.
+# OFFSET 0 keeps the subquery apart: pulled up, each row would be hashed once for every word.
 _SUMS = f"""
 SELECT bucket,
        sum(('x' || substr(h, 1, 8))::bit(32)::bigint),
@@ -39,7 +40,8 @@ SELECT bucket,
        sum(('x' || substr(h, 17, 8))::bit(32)::bigint),
        sum(('x' || substr(h, 25, 8))::bit(32)::bigint)
 FROM (SELECT {BUCKET} AS bucket, encode(sha256(%(outer)s || sha256(%(inner)s || convert_to(
-             (to_jsonb(t) - 'is_current')::text, 'UTF8'))), 'hex') AS h FROM {{table}} t) AS hashed
+             (to_jsonb(t) - 'is_current')::text, 'UTF8'))), 'hex') AS h
+      FROM {{table}} t OFFSET 0) AS hashed
 GROUP BY bucket
 """
 _IS_SETTLED = """
