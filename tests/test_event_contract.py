@@ -23,7 +23,7 @@ from customers import commands
 from customers.kinds import ENTITY as CUSTOMER
 from customers.resolving import Choice, settle
 from customers.tests.apart import disputed, id_of
-from events import chain, contract, keys, log, membership, rotation, streams
+from events import chain, contract, keys, log, membership, rotation, schemas, streams
 from events.chain import Head
 from events.envelope import Event, canonical, from_raw
 from events.management.commands.event_contract import to_text
@@ -53,7 +53,7 @@ def validator(file: str) -> Draft202012Validator:
 def check(raw: bytes, ct: bytes | None = None, wrapped: bytes | None = None) -> Event:
     """Check an event's bytes, and what its ciphertext holds, with the schemas of its version."""
     made = from_raw(raw)
-    name = contract.name_of(made.type, made.schema_version)
+    name = schemas.name_of(made.type, made.schema_version)
     validator(f"{name}.json").validate(json.loads(raw))
     if made.secret is not None:
         assert ct is not None
@@ -67,7 +67,7 @@ def check(raw: bytes, ct: bytes | None = None, wrapped: bytes | None = None) -> 
 def check_record(item: Item) -> None:
     """Check the headers an event travels with."""
     made, record = from_raw(item.raw), of_item(item, 1)
-    name = contract.name_of(made.type, made.schema_version)
+    name = schemas.name_of(made.type, made.schema_version)
     document = SCHEMAS[contract.MAIN_FILE]["components"]["messages"][name]
     headers = document["headers"]
     assert set(headers["required"]) <= record.headers.keys() <= headers["properties"].keys()
@@ -110,14 +110,12 @@ def test_schemas_are_json_schema_2020_12(file: str) -> None:
 
 def test_each_version_that_is_announced_has_its_message_and_schemas() -> None:
     document = contract.asyncapi(kinds())
-    newest = {
-        contract.name_of(event_type, version) for event_type, version in event_types().items()
-    }
+    newest = {schemas.name_of(event_type, version) for event_type, version in event_types().items()}
     messages = document["components"]["messages"]
-    assert messages.keys() == {"head", *newest}
+    assert messages.keys() == {"head", "deadLetter", *newest}
     for name in newest:
         assert {f"{name}.json", f"{name}.values.json"} <= contract.files(kinds()).keys()
-    older = {contract.name_of(t, v) for _, t, v in contract.versions_of([NEXT_OFFER])}
+    older = {schemas.name_of(t, v) for _, t, v in schemas.versions_of([NEXT_OFFER])}
     assert {"sample.offer_made.v1", "sample.offer_made.v2"} <= older
 
 
@@ -129,19 +127,23 @@ def test_asyncapi_document_is_whole() -> None:
     }  # fmt: skip
     assert document["asyncapi"] == "3.0.0"
     assert {"title", "version"} <= document["info"].keys()
-    (channel,) = document["channels"].values()
-    assert channel["address"] == "sins.events.{location}"
-    assert channel["parameters"].keys() == {"location"}
-    assert channel["bindings"]["kafka"]["partitions"] == 1
+    channels = document["channels"]
+    assert {name: channel["address"] for name, channel in channels.items()} == {
+        "events": "sins.events.{location}",
+        "deadLetters": "sins.dead-letters.{location}",
+    }
     for operation in document["operations"].values():
         assert operation["action"] in {"send", "receive"}
-        assert resolved(document, operation["channel"]["$ref"]) is channel
-    for name, reference in channel["messages"].items():
-        message = resolved(document, reference["$ref"])
-        assert message is document["components"]["messages"][name]
-        assert message["payload"]["schemaFormat"] == contract.SCHEMA_FORMAT
-        assert (COMMITTED / message["payload"]["schema"]["$ref"]).is_file()
-        Draft202012Validator.check_schema(message["headers"])
+        assert resolved(document, operation["channel"]["$ref"]) in channels.values()
+    for channel in channels.values():
+        assert channel["parameters"].keys() == {"location"}
+        assert channel["bindings"]["kafka"]["partitions"] == 1
+        for name, reference in channel["messages"].items():
+            message = resolved(document, reference["$ref"])
+            assert message is document["components"]["messages"][name]
+            assert message["payload"]["schemaFormat"] == contract.SCHEMA_FORMAT
+            assert (COMMITTED / message["payload"]["schema"]["$ref"]).is_file()
+            Draft202012Validator.check_schema(message["headers"])
 
 
 def resolved(document: dict[str, Any], reference: str) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
+from jsonschema import Draft202012Validator
 
 from consumers.apply import Applier
 from consumers.kafka_feed import KafkaFeed
@@ -27,7 +28,7 @@ from consumers.tests.origins import (
     three_people,
     three_people_of,
 )
-from events import chain, records, streams
+from events import chain, records, schemas, streams
 from events.dead_letter_relay import DeadLetterRelay
 from events.kafka import Reader, Sender, Undelivered
 from events.loops import Loop
@@ -517,6 +518,7 @@ def test_dead_letters_reach_their_topic_without_their_bytes(
         found += [record for _, record in reader.read(10, 0.1)]
     reader.close()
     (record,) = found
+    Draft202012Validator(schemas.dead_letter_schema()).validate(json.loads(record.value))
     letter = DeadLetter.objects.get()
     assert json.loads(record.value) == {
         "origin": "loc2", "epoch": 1, "seq": 6, "source": "stream", "reason": "not an event",
