@@ -52,7 +52,7 @@ def interrupt(world: World, at: Location) -> str:
         "sequencer": lambda: at.step("sequencer"),
         "relay": lambda: at.step("relay"),
         "web": lambda: people.change(world, at),
-        "contact": lambda: at.ask(world.dice.choice(sorted(at.consumer.contacts))),
+        "contact": lambda: at.ask(world.dice.choice(sorted(at.settings["PEERS"]))),
     }
     threads = world.dice.choices(sorted(meanwhile), k=world.dice.randint(1, 3))
 
