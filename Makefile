@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 DEMO ?=
+BENCH ?=
 TESTS ?=
 PROCESSES ?= 2
 SEEDS ?= 1000
@@ -95,7 +96,8 @@ fmt: venv-dev ## Format code and templates
 	$(BIN)/ruff check --fix-only --quiet $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-bench: venv-dev ## Measure, into docs/performance.md
+bench: venv-dev ## Measure, into docs/performance.md; an ended run goes on (BENCH=--fresh)
+	$(BIN)/python -m ops.bench --only speed $(BENCH)
 	$(BIN)/python -m ops.bench
 
 lock: venv-dev ## Compile the requirements again (UPGRADE=--upgrade for newer releases)

@@ -31,9 +31,10 @@ def main() -> None:
     parser.add_argument("--writes", type=int, default=WRITES, help="that the others wait for")
     parser.add_argument("--details", type=int, default=DETAILS, help="present, for speed")
     parser.add_argument("--events", type=int, default=EVENTS, help="of a new location, for speed")
-    parser.add_argument("--fresh", action="store_true", help="measure speed's lines again, too")
+    parser.add_argument("--fresh", action="store_true", help="measure all of speed's lines again")
     options = parser.parse_args()
-    wanted = {options.only} if options.only else set(PARTS)
+    # Speed takes the better part of an hour: it runs by itself, and the report has what is kept.
+    wanted = {options.only} if options.only else {COLUMNS, SHIPPING, LATENCY}
     collect_rarely()  # as every process of a location does
     sections: list[Section] = []
     if wanted & {COLUMNS, SHIPPING}:
@@ -43,8 +44,8 @@ def main() -> None:
             sections += _measure(wanted, options)
     if LATENCY in wanted:
         sections.append(measure_latency(options.writes))
-    if SPEED in wanted:
-        sections += _speed(Sizes(options.details, options.events), is_fresh=options.fresh)
+    kept = Kept(RESULTS, Sizes(options.details, options.events))
+    sections += _speed(kept, is_fresh=options.fresh) if options.only == SPEED else kept.all()
     path = None if options.only else options.report
     write_report(path, sections, options.people, options.rounds, options.seed)
 
@@ -63,8 +64,7 @@ def _measure(wanted: set[str], options: argparse.Namespace) -> list[Section]:
     return sections
 
 
-def _speed(sizes: Sizes, *, is_fresh: bool) -> list[Section]:
-    kept = Kept(RESULTS, sizes)
+def _speed(kept: Kept, *, is_fresh: bool) -> list[Section]:
     if is_fresh:
         kept.forget()
     with (
@@ -78,7 +78,7 @@ def _speed(sizes: Sizes, *, is_fresh: bool) -> list[Section]:
         django.setup()
         from ops.bench.speed import lines
 
-        return lines.measure(cluster, urls, sizes, kept)
+        return lines.measure(cluster, urls, kept)
 
 
 if __name__ == "__main__":

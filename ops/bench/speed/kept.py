@@ -31,7 +31,7 @@ class Kept:
     """
 
     def __init__(self, path: Path, sizes: Sizes) -> None:
-        self._path, self._sizes = path, asdict(sizes)
+        self._path, self.sizes = path, sizes
 
     def forget(self) -> None:
         """Let everything be measured again."""
@@ -39,17 +39,17 @@ class Kept:
 
     def sections(self, line: str) -> list[Section] | None:
         """Return what was measured of a line; None if nothing was."""
-        found = None
-        for entry in self._all():
-            if entry["line"] == line and entry["sizes"] == self._sizes:
-                found = [_read(section, entry["at"]) for section in entry["sections"]]
-        return found
+        return self._by_line().get(line)
+
+    def all(self) -> list[Section]:
+        """Return what was measured of all lines."""
+        return [section for sections in self._by_line().values() for section in sections]
 
     def keep(self, line: str, sections: Sequence[Section]) -> None:
         """Keep what was measured of a line, now."""
         entry = {
             "line": line,
-            "sizes": self._sizes,
+            "sizes": asdict(self.sizes),
             "at": datetime.now(UTC).isoformat(sep=" ", timespec="minutes").removesuffix("+00:00"),
             "sections": [_written(section) for section in sections],
         }
@@ -58,7 +58,14 @@ class Kept:
             # On a line of its own, even behind one that a run was ended in the middle of.
             file.write("\n" + json.dumps(entry, ensure_ascii=False))
 
-    def _all(self) -> list[Mapping[str, Any]]:
+    def _by_line(self) -> dict[str, list[Section]]:
+        return {
+            entry["line"]: [_read(section, entry["at"]) for section in entry["sections"]]
+            for entry in self._entries()
+            if entry["sizes"] == asdict(self.sizes)
+        }
+
+    def _entries(self) -> list[Mapping[str, Any]]:
         if not self._path.exists():
             return []
         whole = []

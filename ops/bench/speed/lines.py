@@ -9,7 +9,6 @@ from typing import Final
 from ops.bench.report import Section
 from ops.bench.speed import applying, catching_up, digesting, sending, writing
 from ops.bench.speed.kept import Kept
-from ops.bench.speed.sizes import Sizes
 from ops.bench.speed.stage import Stage, say
 from ops.databases import DatabaseUrls
 from ops.postgres import Cluster
@@ -26,9 +25,9 @@ LINES: Final[Mapping[str, Measure]] = {
 }
 
 
-def measure(cluster: Cluster, urls: DatabaseUrls, sizes: Sizes, kept: Kept) -> list[Section]:
+def measure(cluster: Cluster, urls: DatabaseUrls, kept: Kept) -> list[Section]:
     """Measure what is not kept yet, each line kept as soon as it is done; return all sections."""
-    return all_of(LINES, Stage(cluster, urls, sizes), kept)
+    return all_of(LINES, Stage(cluster, urls, kept.sizes), kept)
 
 
 def all_of(lines: Mapping[str, Measure], stage: Stage, kept: Kept) -> list[Section]:
@@ -41,4 +40,4 @@ def all_of(lines: Mapping[str, Measure], stage: Stage, kept: Kept) -> list[Secti
         begun = time.perf_counter()
         kept.keep(line, measured(stage))
         say(f"{line}: measured in {time.perf_counter() - begun:.0f} s")
-    return [section for line in lines for section in kept.sections(line) or ()]
+    return kept.all()
