@@ -87,7 +87,10 @@ def verified(run: Run, position: Position) -> list[Item]:
         _refuse_fork(run)
         claimed = ((item, value) for item, value in zip(items, values, strict=True))
         raise NotVerified(next((i.seq for i, v in claimed if i.chain != v), run.head.seq))
-    return [replace(item, chain=value) for item, value in zip(items, values, strict=True)]
+    return [
+        item if item.chain == value else replace(item, chain=value)
+        for item, value in zip(items, values, strict=True)
+    ]
 
 
 def _refuse_fork(run: Run) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -59,9 +59,20 @@ def display_name(state: State) -> str:
     )
 
 
-def entity_rows(state: State) -> Iterable[Row]:
+def entity_rows(state: State, groups: Collection[str] | None = None) -> Iterable[Row]:
     """Return the narrow row, and a row for each detail that has a value."""
-    yield Row(
+    if groups is None or not _NAMING.isdisjoint(groups):
+        yield _narrow_row(state)
+    for group, fields in state.items():
+        if group in _NOT_DETAILS or (groups is not None and group not in groups):
+            continue
+        if fields.get("value") is not None:
+            key, feeding = _detail(group)
+            yield Row(key, feeding, {"value": fields})
+
+
+def _narrow_row(state: State) -> Row:
+    return Row(
         _ENTITY,
         _NAMING,
         {
@@ -70,10 +81,6 @@ def entity_rows(state: State) -> Iterable[Row]:
             "merged_into": state.get("merged_into", {}).get("value"),
         },
     )
-    for group, fields in state.items():
-        if group not in _NOT_DETAILS and fields.get("value") is not None:
-            key, feeding = _detail(group)
-            yield Row(key, feeding, {"value": fields})
 
 
 @cache

@@ -242,7 +242,7 @@ def _customer(head: Head, row: Entity | None, detail_rows: Mapping[str, DetailVe
 def _last_name(head: Head) -> str:
     """The name a closed record would show: what was folded beneath."""
     open_state = {g: f for g, f in head.memo.state.items() if g != "deleted"}
-    rows = [row for row in ENTITY.rows(open_state) if row.key.table == "entity"]
+    rows = [row for row in ENTITY.rows(open_state, None) if row.key.table == "entity"]
     return str(rows[0].values["display_name"]) if rows else ""
 
 

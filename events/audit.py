@@ -205,5 +205,5 @@ def _operation(group: str, before: Fields | None, after: Fields, *, is_first: bo
 def _is_detail(event_type: str, group: str) -> bool:
     """Whether the group makes a row of its own, told apart by its code."""
     kind = kind_of_type(event_type)
-    rows: Iterable[Any] = () if kind is None else kind.rows({group: {"value": ""}})
+    rows: Iterable[Any] = () if kind is None else kind.rows({group: {"value": ""}}, None)
     return any(row.key.code == group for row in rows)

@@ -6,7 +6,7 @@ repetition of the events gives the same result; resuming from a memo equals star
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
@@ -76,8 +76,29 @@ class Folded:
     versions: Sequence[Version]
 
 
-RowsOf = Callable[[State], Iterable[Row]]
-Opening = tuple[int, UUID | None]  # since when (µs) a version is open, and the event that opened it
+# Rows of a state: those that one of the groups feeds, and others if that is simpler; None: all.
+RowsOf = Callable[[State, Collection[str] | None], Iterable[Row]]
+
+
+@dataclass(slots=True)
+class _Open:
+    """The versions that are open: since when (µs) each is, and those that this fold opened."""
+
+    since: dict[RowKey, int]
+    new: dict[RowKey, tuple[UUID, Fields]] = field(default_factory=dict)
+
+    def close(self, key: RowKey, instant: int, values: Fields) -> Version:
+        event_id, _ = self.new.pop(key, (None, values))
+        return Version(key, self.since.pop(key), instant, values, event_id)
+
+    def open(self, key: RowKey, instant: int, values: Fields, event_id: UUID) -> None:
+        self.since[key] = instant
+        self.new[key] = (event_id, values)
+
+    def opened(self) -> Iterator[Version]:
+        """Yield what this fold opened and left open; nothing else has changed."""
+        for key, (event_id, values) in self.new.items():
+            yield Version(key, self.since[key], None, values, event_id)
 
 
 def is_deleted(state: State) -> bool:
@@ -127,24 +148,29 @@ def resume(memo: Memo, events: Sequence[Event], rows: RowsOf) -> Folded:
 
 def _fold(events: Sequence[Event], rows: RowsOf, memo: Memo, floor: int) -> Folded:
     state, stamps = dict(memo.state), dict(memo.stamps)
-    opened: dict[RowKey, Opening] = {key: (begun, None) for key, begun in memo.open.items()}
-    shown = _visible(state, rows)
-    versions: list[Version] = []
+    standing, versions = _Open(dict(memo.open)), list[Version]()
     for instant, together in _instants(events, floor):
+        groups = _feeding(state, together)
+        before = _visible(state, rows, groups)
         for event in together:
             state.update(event.set)
+            stamp = event.stamp
             for group in event.set:
                 known = stamps.get(group)
-                stamps[group] = event.stamp if known is None else max(known, event.stamp)
-        after = _visible(state, rows)
-        versions += _close(shown, after, opened, instant)
-        _open(shown, after, opened, instant, together)
-        shown = after
-    versions += _opened(shown, opened)
+                stamps[group] = stamp if known is None else max(known, stamp)
+        after = _visible(state, rows, groups)
+        versions += _close(before, after, standing, instant)
+        _open(before, after, standing, instant, together)
+    versions += standing.opened()
     times = [event.ts for event in events]
     first = min([memo.first_ts, *times] if memo.first_ts else times)
-    still_open = {key: begun for key, (begun, _) in opened.items()}
-    return Folded(Memo(state, stamps, first, max([memo.last_ts, *times]), still_open), versions)
+    return Folded(Memo(state, stamps, first, max([memo.last_ts, *times]), standing.since), versions)
+
+
+def _feeding(state: State, together: Sequence[Event]) -> Collection[str] | None:
+    """Return the groups whose rows may change with these events; None where all rows may."""
+    groups = {group for event in together for group in event.set}
+    return None if not state or DELETED in groups else groups
 
 
 def _instants(events: Iterable[Event], floor: int) -> Iterator[tuple[int, list[Event]]]:
@@ -156,43 +182,31 @@ def _instants(events: Iterable[Event], floor: int) -> Iterator[tuple[int, list[E
         yield instant, list(together)
 
 
-def _visible(state: State, rows: RowsOf) -> dict[RowKey, Row]:
-    return {} if not state or is_deleted(state) else {row.key: row for row in rows(state)}
+def _visible(state: State, rows: RowsOf, groups: Collection[str] | None) -> dict[RowKey, Row]:
+    return {} if not state or is_deleted(state) else {row.key: row for row in rows(state, groups)}
 
 
 def _close(
-    shown: Mapping[RowKey, Row],
-    after: Mapping[RowKey, Row],
-    opened: dict[RowKey, Opening],
-    instant: int,
+    before: Mapping[RowKey, Row], after: Mapping[RowKey, Row], standing: _Open, instant: int
 ) -> list[Version]:
     """End the versions whose row is gone or has other values; equal neighbours stay one."""
-    gone = [
-        key for key, row in shown.items() if key not in after or after[key].values != row.values
-    ]
     return [
-        Version(key, begun, instant, shown[key].values, event_id)
-        for key in gone
-        for begun, event_id in [opened.pop(key)]
+        standing.close(key, instant, row.values)
+        for key, row in before.items()
+        if key not in after or after[key].values != row.values
     ]
 
 
 def _open(
-    shown: Mapping[RowKey, Row],
+    before: Mapping[RowKey, Row],
     after: Mapping[RowKey, Row],
-    opened: dict[RowKey, Opening],
+    standing: _Open,
     instant: int,
     together: Sequence[Event],
 ) -> None:
     for key, row in after.items():
-        if key not in shown or shown[key].values != row.values:
+        if key not in before or before[key].values != row.values:
             # Its author is the last event of the instant that set one of the row's groups; when
             # none did (an undelete opens all rows), the last event of the instant.
             authors = [e for e in together if not row.groups.isdisjoint(e.set)] or together
-            opened[key] = (instant, authors[-1].event_id)
-
-
-def _opened(shown: Mapping[RowKey, Row], opened: Mapping[RowKey, Opening]) -> Iterator[Version]:
-    for key, (begun, event_id) in opened.items():
-        if event_id is not None:  # opened now: of what a memo left open nothing has changed
-            yield Version(key, begun, None, shown[key].values, event_id)
+            standing.open(key, instant, row.values, authors[-1].event_id)

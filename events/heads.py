@@ -211,9 +211,9 @@ def _as_it_stands(row: tuple[Any, ...]) -> Head:
 def _document(head: Head) -> dict[str, object]:
     memo = head.memo
     # Most groups were set by few events: each stamp stands once, with the groups it is that of.
-    groups: dict[Stamp, list[str]] = {}
+    groups: dict[int, tuple[Stamp, list[str]]] = {}
     for group, stamp in memo.stamps.items():
-        groups.setdefault(stamp, []).append(group)
+        groups.setdefault(stamp.event_id.int, (stamp, []))[1].append(group)
     codes: dict[str, dict[str, int]] = {}
     for key, begun in memo.open.items():
         codes.setdefault(key.table, {})[key.code] = begun
@@ -227,7 +227,7 @@ def _document(head: Head) -> dict[str, object]:
         "has_closing_conflicts": head.has_closing_conflicts,
         "parked_reason": head.parked_reason,
         "memo": {
-            "stamps": [[*stamp.to_json(), names] for stamp, names in groups.items()],
+            "stamps": [[*stamp.to_json(), names] for stamp, names in groups.values()],
             "open": codes,
             "version": head.version,
         },

@@ -8,7 +8,7 @@ peer; and of locations that neither names, the peers themselves (events.vouching
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
@@ -49,7 +49,7 @@ class _Everything(frozenset[str]):
         return True
 
 
-def location_rows(state: State) -> Iterator[Row]:
+def location_rows(state: State, _: Collection[str] | None = None) -> Iterator[Row]:
     """Return the row of a location: what its events say, unchecked; readers check it."""
     name = _said(state, NAME)
     if not name:

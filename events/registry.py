@@ -6,7 +6,7 @@ have history, audit, conflicts, sync and digests like every other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
@@ -129,7 +129,7 @@ def wide_rows(table: str, groups: Mapping[str, Sequence[str]]) -> RowsOf:
     """Return the ``rows`` of a model with one row per entity, its columns fed by ``groups``."""
     key, feeding = RowKey(table, ""), frozenset(groups)
 
-    def rows(state: State) -> Iterable[Row]:
+    def rows(state: State, _: Collection[str] | None = None) -> Iterable[Row]:
         if feeding.isdisjoint(state):
             return
         values = {

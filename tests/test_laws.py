@@ -142,6 +142,28 @@ def apply_in_turn(history: History, arriving: list[Event], chance: random.Random
     return taken
 
 
+@pytest.mark.feature("S04")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_other_group_feeds_a_row(seed: int) -> None:
+    """A fold looks only at rows that the groups of an event feed: no other may change."""
+    asked = 0
+    for history in seeded(seed, SHARE, length=12):
+        state = fold(history.events, history.shape.rows).memo.state
+        every = entity_rows if history.shape is DETAIL else history.shape.rows
+        for group in state:
+            fed = {row.key: row for row in every(state, {group})}
+            whole = {row.key: row for row in every(state, None)}
+            assert fed.items() <= whole.items()
+            assert {key for key, row in whole.items() if group in row.groups} <= fed.keys()
+            changed = {row.key: row for row in every({**state, group: {}}, None)}
+            for key in whole.keys() | changed.keys():
+                if whole.get(key) != changed.get(key):
+                    asked += 1
+                    row = whole.get(key) or changed[key]
+                    assert group in row.groups
+    assert asked > SHARE / 2
+
+
 @pytest.mark.feature("S05")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_losing_value_is_lost_unseen(seed: int) -> None:

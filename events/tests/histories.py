@@ -9,7 +9,7 @@ that is stale at its own location is refused.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -38,13 +38,15 @@ class Shape:
     rows: RowsOf
 
 
-def detail_rows(state: State) -> Iterable[Row]:
+def detail_rows(state: State, groups: Collection[str] | None = None) -> Iterable[Row]:
     """A narrow row whose name is derived from several groups, and a row per detail."""
     name = " ".join(str(state[g]["value"]) for g in ("name", "surname") if _has_value(state, g))
     merged_into = state.get(MERGED_INTO, {}).get("value")
-    groups = frozenset({"type", "name", "surname", MERGED_INTO})
-    yield Row(RowKey("entity", ""), groups, {"display_name": name, "merged_into": merged_into})
-    for group in state:
+    naming = frozenset({"type", "name", "surname", MERGED_INTO})
+    if groups is None or not naming.isdisjoint(groups):
+        values = {"display_name": name, "merged_into": merged_into}
+        yield Row(RowKey("entity", ""), naming, values)
+    for group in state if groups is None else sorted(groups):
         if group not in {"type", *CLOSING_GROUPS} and _has_value(state, group):
             yield Row(RowKey("detail", group), frozenset({group}), {"value": dict(state[group])})
 

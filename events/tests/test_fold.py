@@ -82,7 +82,7 @@ def test_open_versions_are_those_of_the_memo(history: History) -> None:
     folded = fold(history.events, history.shape.rows)
     still_open = {v.key: v.valid_from for v in folded.versions if v.valid_to is None}
     assert still_open == folded.memo.open
-    shown = {row.key: row.values for row in history.shape.rows(folded.memo.state)}
+    shown = {row.key: row.values for row in history.shape.rows(folded.memo.state, None)}
     if folded.memo.is_deleted or not folded.memo.state:
         assert not still_open
     else:

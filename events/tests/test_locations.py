@@ -298,7 +298,7 @@ def test_rows_of_a_location_are_the_same_in_any_order():
         "public_keys": [{"key": "k", "proof": None, "until": [[1, 5]]},
                         {"key": "l", "proof": "p", "until": None}],
     }  # fmt: skip
-    assert list(LOCATION.rows({KEY + "1": {"value": "k"}})) == [], "nobody has entered it yet"
+    assert list(LOCATION.rows({KEY + "1": {"value": "k"}}, None)) == [], "nobody has entered it yet"
 
 
 @pytest.mark.feature("S10")
