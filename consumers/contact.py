@@ -149,10 +149,11 @@ class Contact:
     def _pull_all(self, heads: Mapping[str, Mapping[str, Any]], is_urgent: bool) -> None:
         has_given_back = self._pull_back(heads.get(settings.LOCATION_ID))
         others = locations.signers().keys() - {settings.LOCATION_ID}
+        answering = {name for name in locations.peers() if self._network.answering.get(name)}
         for origin, said in heads.items():
             is_own = origin == self._peer.location
             # Another's stream is asked for here only while that other does not answer itself.
-            if origin in others and (is_own or not self._network.answering.get(origin)):
+            if origin in others and (is_own or origin not in answering):
                 for end in ends_of(origin, said):
                     self._pull(end, is_urgent)
         if has_given_back and recovery.is_recovering():

@@ -48,7 +48,7 @@ UPDATE events_published SET seq = %(after)s WHERE epoch = %(epoch)s AND seq > %(
 # The heads for which streams stopped here whose origins have not begun another epoch.
 _EVIDENCE = """
 SELECT r.stopped_reason FROM events_received r
-WHERE r.stopped_reason IS JSON OBJECT AND NOT EXISTS (
+WHERE starts_with(r.stopped_reason, '{') AND NOT EXISTS (
     SELECT FROM events_streamhead h WHERE h.origin = r.origin AND h.epoch > r.epoch)
 """
 

@@ -80,8 +80,8 @@ def keys_from_json(documents: Any) -> list[Key]:
     """Return the keys that ``Key.to_json`` wrote; what is none is left out."""
     if not isinstance(documents, list):
         return []
-    found = (_key(document) for document in documents[:MOST_KEYS])
-    return [key for key in found if key is not None]
+    found = [key for key in map(_key, documents) if key is not None]
+    return sorted(found, key=lambda key: key.until is not None)[:MOST_KEYS]  # not those that sign
 
 
 def proven(location: str, trusted: Iterable[Key], offered: Iterable[Key]) -> list[Key]:

@@ -121,7 +121,8 @@ _READ = """
 SELECT (SELECT json_agg(json_build_array(entity_uid, location, url, public_keys, is_retired))
         FROM events_location WHERE valid_to IS NULL)::text,
        (SELECT json_object_agg(location, vouched)
-        FROM events_peercontact WHERE vouched <> '{}')::text
+        FROM events_peercontact WHERE vouched <> '{}')::text,
+       EXISTS (SELECT FROM events_recovery)
 """
 
 
@@ -169,14 +170,14 @@ def names() -> list[str]:
 
 def signers() -> Signers:
     """Return the keys of each location of which any is known, those that have ended too."""
-    there, vouched = _read()
+    there, vouched, is_recovering = _read()
     found = _planted(there)
     keys = {name: {key.value: key for key in each.keys} for name, each in found.items()}
     for sender in vouched.keys() & _peers(found).keys():
         for name, documents in vouched[sender].items():
             mine = keys.setdefault(name, {})
             new = [key for key in keys_from_json(documents) if key.value not in mine]
-            if new and not _is_believed(sender, found.get(name)):
+            if new and not _is_believed(sender, found.get(name), is_recovering=is_recovering):
                 new = proven(name, mine.values(), new)
             mine |= {key.value: key for key in new}
     return {name: tuple(each.values()) for name, each in keys.items() if each}
@@ -207,24 +208,27 @@ def refuse_ended_key(seed: bytes) -> None:
         raise EndedKey
 
 
-def _is_believed(sender: str, about: KnownLocation | None) -> bool:
+def _is_believed(sender: str, about: KnownLocation | None, *, is_recovering: bool) -> bool:
     """Whether what a peer says of a location's keys needs no proof.
 
     It speaks for itself, and of whom nothing else is known here: a new location has only its word.
+    So has one that was restored from before its own entry, of the keys it had later.
     """
     if about is None or about.name == sender:
         return True
+    if about.name == settings.LOCATION_ID and not is_recovering:
+        return False
     return not about.is_registered and about.name not in settings.PEERS
 
 
-def _read() -> tuple[dict[str, KnownLocation], Vouched]:
-    [(rows, vouched)] = sql.execute(_READ).rows()
+def _read() -> tuple[dict[str, KnownLocation], Vouched, bool]:
+    [(rows, vouched, is_recovering)] = sql.execute(_READ).rows()
     found = {
         name: KnownLocation(name, _address(url), tuple(keys_from_json(keys)), is_retired)
         for uid, name, url, keys, is_retired in json.loads(rows or "[]")
         if is_entry(uid, name)
     }
-    return found, json.loads(vouched or "{}")
+    return found, json.loads(vouched or "{}"), is_recovering
 
 
 def _address(url: str) -> str:

@@ -69,7 +69,10 @@ def standing() -> Standing:
     own = locations.this_key()
     present = next((key for key in here.keys if key.value == own.value), own)
     named = [key for key in counting if key.fingerprint in announced]
-    newest = max(named, key=lambda key: announced[key.fingerprint], default=present)
+    # A key that has proven another one is the older, also where it was entered anew later.
+    own_name = settings.LOCATION_ID
+    heirs = [key for key in named if not any(key.has_proven(own_name, each) for each in named)]
+    newest = max(heirs or named, key=lambda key: announced[key.fingerprint], default=present)
     event_id = announced[newest.fingerprint].event_id if named else None
     return Standing(present, newest, counting, tuple(_not_knowing(event_id)))
 

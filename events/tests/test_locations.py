@@ -13,7 +13,16 @@ from uuid import UUID
 import pytest
 from django.core.management import CommandError, call_command
 
-from events import chain, contacts, envelope, locations, membership, recorder, vouching
+from events import (
+    chain,
+    contacts,
+    envelope,
+    locations,
+    membership,
+    recorder,
+    recovery,
+    vouching,
+)
 from events.chain import Head
 from events.contacts import Said
 from events.drafting import Author
@@ -377,6 +386,17 @@ def test_what_a_peer_did_not_sign_is_not_heard(how):
     hear("loc2", FALSE[how](said))
     assert PeerContact.objects.get(location="loc2").vouched == {}
     assert not locations.is_signed(head("loc9", "loc9"))
+
+
+@pytest.mark.feature("S10")
+def test_nobody_is_believed_about_this_locations_own_keys_unless_it_was_restored():
+    own = keys("loc1")
+    hear("loc2", statement_of("loc2", "loc2", {"loc1": [Key.from_text(public("made up"))]}))
+    assert keys("loc1") == own
+    recovery.begin()
+    assert keys("loc1") == {*own, public("made up")}, "it may have had that key since its backup"
+    recovery.finish(own_key())
+    assert keys("loc1") == own
 
 
 def next_key(location: str, before: str, name: str) -> Key:

@@ -14,7 +14,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from events import chain, contacts, locations, recovery, streams, vouching
+from events import chain, contacts, locations, membership, recovery, rotation, streams, vouching
 from events.chain import Head
 from events.contacts import Said
 from events.errors import EndedKey
@@ -23,7 +23,7 @@ from events.locations import KEY_ADDED
 from events.models import Event, Location
 from events.sequencer import Sequencer
 from events.streams import own_head, own_key
-from events.tests.test_locations import public
+from events.tests.test_locations import elsewhere, public
 from tests.environment import test_key
 from tests.replaying import assert_replay_is_live
 
@@ -181,6 +181,16 @@ def test_it_is_not_finished_with_the_old_key_nor_before_all_know(announced, sett
 
 def fp_of(path: Path) -> str:
     return fp(base64.b64decode(path.read_text()))
+
+
+def test_the_old_key_entered_anew_elsewhere_does_not_become_the_newest(announced, settings):
+    """A location that was cut off meanwhile has entered what it knew of this one."""
+    elsewhere(locations.uid_of("loc1"), membership.key_groups([Key(chain.public_key(OLD))]))
+    assert rotation.standing().newest.fingerprint == fp_of(announced)
+    take_into_use(announced, settings)
+    sequence()
+    assert run("--finish")[0] == 0
+    assert [key.fingerprint for key in locations.known()["loc1"].present_keys] == [fp_of(announced)]
 
 
 def test_one_change_at_a_time_and_no_file_is_overwritten(announced, tmp_path):
