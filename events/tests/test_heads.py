@@ -15,7 +15,7 @@ from events import guard, heads, sql
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.feature("S02")]
 
-FIRST, LAST = UUID(int=1), UUID(int=2)
+FIRST, MIDDLE, LAST = UUID(int=1), UUID(int=2), UUID(int=3)
 
 
 def lock(uids: Sequence[UUID]) -> str:
@@ -31,12 +31,19 @@ def lock(uids: Sequence[UUID]) -> str:
     return "locked"
 
 
+# In this database: others may wait on the same server.
+_WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
 def wait_for_waiting(count: int) -> None:
     end = time.monotonic() + 30
     waiting = 0
     while waiting < count:
         assert time.monotonic() < end
-        rows = sql.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").rows()
+        rows = sql.execute(_WAITING).rows()
         waiting = rows[0][0]
 
 
@@ -48,9 +55,9 @@ def test_trap_16_writers_of_the_same_records_never_wait_in_a_circle():
             "INSERT INTO events_entityhead (entity_uid, kind, first_ts, last_ts, is_deleted,"
             " has_open_voids, has_closing_conflicts, memo, state)"
             " VALUES (%s, 'offer', 0, 0, false, false, false, '{}', '')",
-            [FIRST],
+            [MIDDLE],
         )
-        forwards = writers.submit(lock, [FIRST, LAST])
+        forwards = writers.submit(lock, [FIRST, MIDDLE, LAST])  # has the first, waits in the middle
         wait_for_waiting(1)
         backwards = writers.submit(lock, [LAST, FIRST])
         wait_for_waiting(2)

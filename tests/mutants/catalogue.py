@@ -49,8 +49,8 @@ MUTANTS = [
     Mutant(
         "the whole row of the last writer wins",
         "events/fold.py",
-        "            state.update(event.set)\n            for group",
-        "            state = dict(event.set)\n            for group",
+        "            state.update(event.set)\n            stamp",
+        "            state = dict(event.set)\n            stamp",
         f"{FOLD}::test_a_row_keeps_the_groups_an_event_does_not_set",
     ),
     Mutant(
@@ -70,8 +70,8 @@ MUTANTS = [
     Mutant(
         "equal neighbours stay apart",
         "events/fold.py",
-        "        if key not in shown or shown[key].values != row.values:",
-        "        if key not in shown or not row.groups.isdisjoint(together[-1].set):",
+        "        if key not in before or before[key].values != row.values:",
+        "        if key not in before or not row.groups.isdisjoint(together[-1].set):",
         f"{FOLD}::test_equal_neighbours_are_one_version_and_their_stamp_is_kept",
     ),
     Mutant(
