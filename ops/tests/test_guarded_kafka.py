@@ -224,7 +224,7 @@ def test_location_does_not_write_for_another(guarded: Guarded, settings: Any) ->
     send_at_last(guarded, dead_letters_of("loc2"), "true")
     settings.KAFKA_SECURITY = guarded.security("loc3")
     send_at_last(guarded, topic_of("loc3"), "true")
-    assert read(guarded, topic_of("loc3"), bool) == [b"true"]
+    assert set(read(guarded, topic_of("loc3"), bool)) == {b"true"}
 
 
 @pytest.mark.parametrize(
