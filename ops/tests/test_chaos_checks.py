@@ -11,6 +11,9 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client
 
 from ops.chaos.processes import quiet, tables
 from ops.chaos.processes.checks import Checker
@@ -32,7 +35,7 @@ class Copies:
     def __init__(self, urls: dict[str, DatabaseUrls]) -> None:
         self._urls = urls
         self.says: dict[str, dict[str, Any]] = {name: {"state": "equal"} for name in LOCATIONS}
-        self.degraded: list[str] = []
+        self.answer: dict[str, Any] = {"status": "ready", "failing": [], "degraded": []}
 
     def rows(self, name: str, query: Any, values: Any = ()) -> list[tuple[Any, ...]]:
         with psycopg.connect(self._urls[name].owner, autocommit=True) as connection:
@@ -61,7 +64,7 @@ class Copies:
         return True
 
     def readiness(self, name: str) -> dict[str, Any]:
-        return {"status": "ready", "degraded": self.degraded}
+        return self.answer
 
     def status(self, name: str) -> dict[str, Any]:
         return self.says[name]
@@ -196,9 +199,20 @@ def test_what_does_not_move_is_stuck_said_or_not(
 
 
 def test_who_complains_is_not_quiet(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
-    copies.degraded = ["peers out of reach: 1"]
+    copies.answer = {"status": "degraded", "failing": [], "degraded": ["peers out of reach: 1"]}
     monkeypatch.setattr(quiet, "ALARM_SECONDS", 0.0)
     monkeypatch.setattr(quiet, "PATIENCE_SECONDS", 0.0)
     ((kind, sentence),) = quiet.wait_until_quiet(copies.as_stack)[1]
     assert kind == STUCK
     assert "peers out of reach: 1" in sentence
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_has_no_database_complains(
+    copies: Copies, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.close()
+    monkeypatch.setitem(settings.DATABASES["default"], "PORT", 1)
+    copies.answer = client.get("/readyz").json()
+    assert not quiet.is_quiet(copies.as_stack)
+    assert quiet.complaints(copies.as_stack, "loc1") == ["unavailable"]

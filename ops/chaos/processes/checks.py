@@ -90,15 +90,18 @@ class Checker:
             if time.monotonic() > deadline:
                 return [Failure(DIVERGENT, "I1: the state digests do not come to agree")]
             time.sleep(LOOK_SECONDS)
-        found: Mapping[str, Any] = {}
-        while time.monotonic() < deadline + EQUAL_SECONDS:
+        deadline = time.monotonic() + EQUAL_SECONDS
+        while True:
             found = everywhere(self._stack.status)
             if all(_is_settled(status) for status in found.values()):
-                if len({(s["digest"], s["conflicts"]) for s in found.values()}) == 1:
-                    return []
-                return [Failure(DIVERGENT, "I1: states or numbers of conflicts differ")]
-        said = {name: (s["state"], s["lag_events"], s["unreplicated"]) for name, s in found.items()}
-        return [Failure(STUCK, f"I10: sync_status does not come to say equal: {said}")]
+                break
+            if time.monotonic() > deadline:
+                names = ("state", "lag_events", "unreplicated")
+                said = {at: [status.get(name) for name in names] for at, status in found.items()}
+                return [Failure(STUCK, f"I10: sync_status does not come to say equal: {said}")]
+        if len({(s["digest"], s["conflicts"]) for s in found.values()}) > 1:
+            return [Failure(DIVERGENT, "I1: states or numbers of conflicts differ")]
+        return []
 
     def _by_commands(self, name: str) -> list[Failure]:
         """Let the commands fold everything again (I5) and check the chains (I6)."""

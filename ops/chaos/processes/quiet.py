@@ -58,7 +58,8 @@ def is_quiet(stack: ChaosStack) -> bool:
 def complaints(stack: ChaosStack, name: str) -> list[str]:
     """Return what a location says is wrong with it, at ``/readyz``."""
     said = stack.readiness(name)
-    return [*said["degraded"], *([said["status"]] if said["status"] == "unavailable" else [])]
+    unavailable = [said["status"]] if said["status"] == "unavailable" else []
+    return [*said.get("degraded", []), *unavailable]
 
 
 def wait_until_quiet(stack: ChaosStack) -> tuple[float, list[Failure]]:
