@@ -22,6 +22,7 @@ from ops.chaos.processes.history import (
 from ops.chaos.processes.judging import IMPORT, Made, judge
 
 Log = dict[str, list[Made]]
+ENTERED = {"method": "POST", "path": "/customers"}
 
 
 def write(name: str, outcome: str, **changed: object) -> Write:
@@ -39,6 +40,10 @@ def made(write: Write, uid: str | None = None, size: int = 1) -> Made:
     return Made(event_id, write.request_id, "loc2", uid, write.request_id, size, write.wanted)
 
 
+def with_more(made: Made) -> Made:
+    return replace(made, groups={**made.groups, "type": "PERSON"})
+
+
 @pytest.fixture
 def writes() -> list[Write]:
     return [
@@ -46,19 +51,23 @@ def writes() -> list[Write]:
         write("unsure", UNKNOWN),
         write("refused", REFUSED, status=412),
         write("so already", ACKNOWLEDGED, is_optional=True),
-        write("first try", UNKNOWN, intent="one wish", uids=()),
-        write("second try", ACKNOWLEDGED, intent="one wish", uids=()),
+        write("first try", UNKNOWN, intent="one wish", uids=(), **ENTERED),
+        write("second try", ACKNOWLEDGED, intent="one wish", uids=(), **ENTERED),
         write("file", ACKNOWLEDGED, method=IMPORT, uids=("a", "b")),
+        write("opened", ACKNOWLEDGED, method="POST", path="/customers/x/restore"),
     ]
 
 
 @pytest.fixture
 def log(writes: list[Write]) -> Log:
     by_name: Log = {each.request_id: [] for each in writes}
-    kept, unsure, _, _, first, _, file = writes
-    by_name |= {"kept": [made(kept)], "unsure": [made(unsure)], "first try": [made(first)]}
+    kept, unsure, _, _, first, _, file, opened = writes
+    by_name |= {each.request_id: [made(each)] for each in (kept, unsure, opened)}
+    # Who enters a record says its type and name, too.
+    by_name["first try"] = [with_more(made(first))]
     # A file's events bear an id that its sender does not know.
-    by_name["file"] = [replace(made(file, uid, 2), request_id="its own") for uid in file.uids]
+    entered = [with_more(made(file, uid, 2)) for uid in file.uids]
+    by_name["file"] = [replace(each, request_id="its own") for each in entered]
     return by_name
 
 
@@ -109,6 +118,14 @@ def do_half(log: Log, writes: list[Write]) -> None:
     log["kept"] = [replace(log["kept"][0], groups={})]
 
 
+def do_more(log: Log, writes: list[Write]) -> None:
+    log["kept"] = [with_more(log["kept"][0])]
+
+
+def open_and_do_more(log: Log, writes: list[Write]) -> None:
+    log["opened"] = [with_more(log["opened"][0])]
+
+
 def keep_another_value(log: Log, writes: list[Write]) -> None:
     log["kept"] = [replace(log["kept"][0], groups={"notes": "another"})]
 
@@ -136,6 +153,8 @@ def refuse_without_reason(log: Log, writes: list[Write]) -> None:
         (do_what_nobody_asked, PHANTOM),
         (do_elsewhere, PHANTOM),
         (do_half, PHANTOM),
+        (do_more, PHANTOM),
+        (open_and_do_more, PHANTOM),
         (keep_another_value, PHANTOM),
         (do_to_another, PHANTOM),
         (tear, DIVERGENT),

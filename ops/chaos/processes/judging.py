@@ -90,9 +90,16 @@ def _is_as_asked(write: Write, made: Made, *, is_open: bool) -> bool:
     return (
         made.origin == write.location
         and (not write.uids or made.entity_uid in write.uids)
-        and write.wanted.keys() <= made.groups.keys()
+        and _are_groups_as_asked(write, made)
         and (not is_open or all(made.groups[g] == v for g, v in write.wanted.items()))
     )
+
+
+def _are_groups_as_asked(write: Write, made: Made) -> bool:
+    """What enters a record adds groups of its own to those asked for; what changes one does not."""
+    wanted, found = write.wanted.keys(), made.groups.keys()
+    is_entered = write.method == IMPORT or (write.method, write.path) == ("POST", "/customers")
+    return wanted <= found if is_entered else wanted == found
 
 
 def _check_intent(
