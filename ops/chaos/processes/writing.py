@@ -93,7 +93,7 @@ class Client:
         if draw < 0.65 and self._closed:
             return self._open(self._closed.pop(), is_optional=False)
         if draw < 0.80 and self._private:
-            return self._change_and_look(self._dice.choice(self._private[-RECENT:]))
+            return self.change_and_look(self._dice.choice(self._private[-RECENT:]))
         if draw < 0.85 and self._records.batches:
             return self._look_at(self._dice.choice(list(self._records.batches)))
         known = list(self._records.recent) or self._records.hot
@@ -141,15 +141,18 @@ class Client:
         self._send(write, dict(wanted), headers)
         return write.outcome != UNKNOWN
 
-    def _change_and_look(self, uid: str) -> bool:
+    def change_and_look(self, uid: str) -> bool:
         """Change a record that nobody else knows, and read at once what was written (I7)."""
         group = self._dice.choice(GROUPS)
         write = self._write("PATCH", f"/customers/{uid}", (uid,), {group: f"Text {uuid4().hex}"})
         self._send(write, dict(write.wanted))
-        shown = self._read(f"/customers/{uid}") if write.outcome == ACKNOWLEDGED else None
-        if shown is not None and shown.get(group) != write.wanted[group]:
+        if write.outcome == ACKNOWLEDGED and self._is_lost(uid, group, write.wanted[group]):
             self._history.failed(LOST, f"I7: {write.request_id} cannot be read where it was made")
         return write.outcome == ACKNOWLEDGED
+
+    def _is_lost(self, uid: str, group: str, value: str) -> bool:
+        answer = self._get(f"/customers/{uid}")
+        return answer is not None and (not answer.is_success or answer.json().get(group) != value)
 
     def _look_at(self, batch: Sequence[str]) -> bool:
         """See all of a transaction, or nothing (I7): what was read first must not be alone."""
@@ -224,20 +227,18 @@ class Client:
         answer = self._get(f"/customers/{uid}")
         return answer.headers.get("ETag") if answer is not None and answer.is_success else None
 
-    def _read(self, path: str) -> dict[str, Any] | None:
-        answer = self._get(path)
-        return answer.json() if answer is not None and answer.is_success else None
-
     def _status(self, path: str) -> int | None:
         answer = self._get(path)
-        return None if answer is None or answer.is_server_error else answer.status_code
+        return None if answer is None else answer.status_code
 
     def _get(self, path: str) -> httpx.Response | None:
+        """Return what was answered; None for no answer and for an error, which say nothing."""
         headers = {"Authorization": f"Token {self._tokens['agent']}"}
         try:
-            return self._http.get(path, headers=headers)
+            answer = self._http.get(path, headers=headers)
         except httpx.HTTPError:
             return None
+        return None if answer.is_server_error else answer
 
 
 class Writes(Protocol):
