@@ -16,7 +16,7 @@ from ops.postgres import free_port
 from tests.locations import wait_until
 
 QUESTION, ANSWER = b"question", b"an answer of some length"
-SECONDS = 30
+SECONDS, SILENCE_SECONDS = 30, 0.3
 
 
 class Server:
@@ -66,8 +66,8 @@ def network(link: SteeredLink) -> Iterator[Network]:
     network.stop()
 
 
-def connect(link: SteeredLink, timeout: float = SECONDS) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", link.port), timeout=timeout)
+def connect(link: SteeredLink) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", link.port), timeout=SECONDS)
 
 
 def ask(connection: socket.socket) -> bytes:
@@ -99,14 +99,15 @@ def test_refused_ends_what_is_open(network: Network, link: SteeredLink, server: 
 def test_what_is_held_back_arrives_afterwards(
     network: Network, link: SteeredLink, server: Server, mode: Mode, heard: int, is_open: bool
 ) -> None:
-    with connect(link, timeout=0.3) as connection:
+    with connect(link) as connection:
         if is_open:
             assert ask(connection) == ANSWER
             server.heard.clear()
         steer(network, link, mode)
+        connection.settimeout(SILENCE_SECONDS)
         with pytest.raises(TimeoutError):
             ask(connection)
-        assert len(server.heard) == heard
+        wait_until(lambda: len(server.heard) == heard, SECONDS)
         steer(network, link, Mode.CLEAR)
         connection.settimeout(SECONDS)
         assert connection.recv(100) == ANSWER
@@ -157,7 +158,7 @@ def test_doubled_is_asked_twice_and_answered_once(
     with connect(link) as connection:
         assert [ask(connection), ask(connection)] == [ANSWER, ANSWER]
         wait_until(lambda: len(server.heard) == 4, SECONDS)
-        connection.settimeout(0.1)
+        connection.settimeout(SILENCE_SECONDS)
         with pytest.raises(TimeoutError):
             connection.recv(100)
     assert server.heard == [QUESTION] * 4
