@@ -70,7 +70,7 @@ def fresh_database(databases: TestDatabases) -> Iterator[DatabaseUrls]:
 @pytest.fixture(scope="session")
 def real_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
     """A Kafka broker for tests marked ``kafka``; what is missing for it is named in the skip."""
-    server = KafkaServer(tmp_path_factory.mktemp("kafka"), free_port())
+    server = KafkaServer(tmp_path_factory.mktemp("kafka"), free_port(), free_port())
     try:
         server.start()
     except KafkaError as error:

@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ops.postgres import free_port
-
 LIBRARY_VARIABLE: Final = "SINS_KAFKA_LIB"
 DEFAULT_LIBRARY: Final = Path(__file__).resolve().parent.parent / ".sins" / "kafka" / "lib"
 LEAST_JAVA: Final = 17
@@ -52,14 +50,21 @@ class KafkaError(Exception):
 class KafkaServer:
     """One broker with its data in ``directory``, reachable at 127.0.0.1:``port``.
 
-    What it holds survives ``stop`` and ``kill``; ``start`` goes on with it. ``doors`` are further
-    ports: who comes through one is told to connect to its second port, behind which a test may
-    have a network of its own lead to the first.
+    What it holds survives ``stop`` and ``kill``; ``start`` goes on with it. Only the broker itself
+    connects to ``controller_port``. ``doors`` are further ports: who comes through one is told to
+    connect to its second port, behind which a test may have a network of its own lead to the first.
     """
 
-    def __init__(self, directory: Path, port: int, doors: Sequence[tuple[int, int]] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port: int,
+        controller_port: int,
+        doors: Sequence[tuple[int, int]] = (),
+    ) -> None:
         self.directory = directory.absolute()
         self.port = port
+        self._controller_port = controller_port
         self._doors = doors
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -123,8 +128,8 @@ class KafkaServer:
         """Write the configuration, and format the storage where there is none."""
         self.directory.mkdir(parents=True, exist_ok=True)
         configuration = self.directory / "server.properties"
-        if not configuration.exists():
-            configuration.write_text(self._properties(), encoding="utf-8")
+        # Each time: its data may lie there since a run that had other ports.
+        configuration.write_text(self._properties(), encoding="utf-8")
         if (self.directory / "data" / "meta.properties").exists():
             return
         cluster_id = new_cluster_id()
@@ -144,7 +149,7 @@ class KafkaServer:
         doors = list(enumerate(self._doors, start=1))
         return PROPERTIES.format(
             port=self.port,
-            controller_port=free_port(),
+            controller_port=self._controller_port,
             directory=self.directory,
             doors="".join(f",DOOR{n}://127.0.0.1:{port}" for n, (port, _) in doors),
             ways="".join(f",DOOR{n}://127.0.0.1:{way}" for n, (_, way) in doors),

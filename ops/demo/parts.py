@@ -189,8 +189,14 @@ class Kafka:
     name = BROKER
     location: str | None = None
 
-    def __init__(self, directory: Path, port: int, doors: Sequence[tuple[int, int]] = ()) -> None:
-        self._server = KafkaServer(directory, port, doors)
+    def __init__(
+        self,
+        directory: Path,
+        port: int,
+        controller_port: int,
+        doors: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        self._server = KafkaServer(directory, port, controller_port, doors)
 
     @property
     def bootstrap(self) -> str:

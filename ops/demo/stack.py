@@ -43,7 +43,7 @@ class Stack:
         ports = InternalPorts(places.first_port)
         self.locations = load(places, ports)
         self._network = Network(self.make_links(ports))
-        self._broker = self.make_broker(ports.take(), broker)
+        self._broker = self.make_broker(ports, broker)
         self._metrics = {name: f"127.0.0.1:{ports.take()}" for name in LOCATIONS}
         self.bootstrap = ""
         self.parts: list[Part] = []
@@ -55,12 +55,14 @@ class Stack:
             for sender, receiver in permutations(LOCATIONS, 2)
         ]
 
-    def make_broker(self, port: int, broker: str) -> Broker | Kafka | None:
+    def make_broker(self, ports: InternalPorts, broker: str) -> Broker | Kafka | None:
         """Return the broker: ``embedded``, ``kafka`` or ``none``."""
         if broker == "none":
             return None
         if broker == "kafka":
-            return Kafka(self._places.directory / "kafka" / f"data-{port}", port)
+            port = ports.take()
+            directory = self._places.directory / "kafka" / f"data-{port}"
+            return Kafka(directory, port, ports.take())
         folder = self._places.directory
         environment = functools.partial(child_environment, {})
         return Broker(environment, folder / "broker.address", folder / "broker.log")

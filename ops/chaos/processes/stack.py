@@ -80,9 +80,11 @@ class ChaosStack(Stack):
             for one, other in permutations(LOCATIONS, 2)
         ]
 
-    def make_broker(self, port: int, broker: str) -> Broker | Kafka | None:
+    def make_broker(self, ports: InternalPorts, broker: str) -> Broker | Kafka | None:
         """Return the real Kafka, with a door for each location."""
-        return Kafka(self._places.directory / "kafka" / f"data-{port}", port, self._doors)
+        port = ports.take()
+        directory = self._places.directory / "kafka" / f"data-{port}"
+        return Kafka(directory, port, ports.take(), self._doors)
 
     def environment(self, location: Location) -> Environment:
         """Return a location's settings, with its own way to Kafka."""
