@@ -54,7 +54,6 @@ EPISODES = [
     ],
     [
         Fault("restored", "loc1", 0.0, 5.0),
-        Fault("broker stopped", "broker", 0.0, 4.0),
         Fault("clients' answers lost", "clients>loc3", 0.0, 3.0),
     ],
     [
@@ -62,6 +61,7 @@ EPISODES = [
         Fault("loss", "loc3>*", 0.0, 5.0),
         Fault("clock", "loc1", 0.0, 5.0, -3600.0),
         Fault("postgres killed", "loc3 postgres", 1.0, 1.0, ALONE),
+        Fault("broker stopped", "broker", 0.0, 4.0),
     ],
     [
         Fault("off the broker", "loc1>broker", 0.0, 5.0),

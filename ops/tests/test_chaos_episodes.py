@@ -6,17 +6,22 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from ops.chaos.processes import clock, document
+from ops.chaos.processes import clock, document, episodes
 from ops.chaos.processes.__main__ import CANNOT, main
 from ops.chaos.processes.disk import SmallDisk, can_mount
 from ops.chaos.processes.episodes import episode, parts
-from ops.chaos.processes.faults import KINDS, Fault, ways
+from ops.chaos.processes.faults import KINDS, Fault, Kind, ways
 from ops.chaos.processes.history import ACKNOWLEDGED, LOST, UNKNOWN, Failure
 from ops.chaos.processes.report import Report, described
+from ops.chaos.processes.stack import ChaosStack
 from ops.demo.places import CHECKOUT
 from ops.postgres import Cluster, free_port
 
@@ -63,6 +68,43 @@ def test_what_cannot_be_is_never_drawn() -> None:
 )  # fmt: skip
 def test_places_name_ways(where: str, named: set[tuple[str, str]]) -> None:
     assert set(ways(where)) == named
+
+
+def test_who_is_restored_has_its_peers_and_the_broker() -> None:
+    taken = parts(Fault("restored", "loc1", 0.0, 5.0))
+    for kind in ("broker killed", "broker stopped", "broker wiped"):
+        assert parts(Fault(kind, "broker", 0.0, 5.0)) <= taken
+    for part in ("loc2 consumer", "loc3 postgres"):
+        assert part in taken
+
+
+class Clock:
+    """Time passes only while somebody sleeps."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_fault_that_begins_slowly_shortens_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    time, lasted = Clock(), {}
+
+    @contextmanager
+    def happens(stack: ChaosStack, fault: Fault) -> Iterator[None]:
+        time.sleep(fault.value)
+        begun = time.now
+        yield
+        lasted[fault.where] = time.now - begun
+
+    monkeypatch.setattr(episodes, "time", time)
+    monkeypatch.setitem(cast("dict[str, Kind]", KINDS), "any", Kind(happens, (), frozenset, (0, 0)))
+    stack = cast("ChaosStack", SimpleNamespace(keep_alive=lambda: True))
+    episodes.play(stack, [Fault("any", "slow", 0.0, 5.0, 10.0), Fault("any", "beside", 0.0, 5.0)])
+    assert lasted == {"slow": pytest.approx(5, abs=0.2), "beside": pytest.approx(5, abs=0.2)}
 
 
 def line(number: int, *failures: Failure) -> dict[str, object]:

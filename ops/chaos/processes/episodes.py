@@ -54,14 +54,13 @@ def play(stack: ChaosStack, faults: Episode) -> None:
     lasting: list[tuple[float, ExitStack]] = []
     with ExitStack() as ended_anyway:
         while waiting or lasting:
-            passed = time.monotonic() - started
-            while waiting and waiting[0].after <= passed:
+            while waiting and waiting[0].after <= time.monotonic() - started:
                 fault = waiting.pop(0)
                 one = ExitStack()
                 one.enter_context(begin(stack, fault))
                 ended_anyway.callback(one.close)
-                lasting.append((passed + fault.seconds, one))
-            for end, one in [each for each in lasting if each[0] <= passed]:
+                lasting.append((time.monotonic() + fault.seconds, one))
+            for end, one in [each for each in lasting if each[0] <= time.monotonic()]:
                 one.close()
                 lasting.remove((end, one))
             stack.keep_alive()

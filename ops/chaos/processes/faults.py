@@ -170,7 +170,7 @@ def _whole(where: str) -> frozenset[str]:
     """All of a location, and all that its writes need to reach a peer."""
     processes = {f"{where} {name}" for name in PROCESSES}
     peers = {f"{name} {part}" for name in LOCATIONS for part in ("consumer", "postgres")}
-    return _ways(f"{where}=*") | processes | peers | {f"{where} clock"}
+    return _ways(f"{where}=*") | processes | peers | {f"{where} clock", BROKER}
 
 
 _PAIRS: Final = ("loc1=loc2", "loc1=loc3", "loc2=loc3")

@@ -10,6 +10,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from ops.chaos.processes.history import STUCK, Failure
 from ops.chaos.processes.quiet import standing
 from ops.chaos.processes.stack import ChaosStack, everywhere
 from ops.demo.locations import DATABASE
@@ -46,7 +47,8 @@ def lose_and_restore(stack: ChaosStack, name: str, directory: Path) -> None:
             _empty(stack, name)
             _backup(stack, name, "restore", directory)
         else:
-            stack.died.append(f"{name} is not restored: no peer has its writes")
+            sentence = f"{name} is not restored: no peer has its writes"
+            stack.failures.append(Failure(STUCK, sentence))
     for part in (web, *others):
         stack.release(part)
 

@@ -20,6 +20,7 @@ import psycopg
 
 from ops.chaos.processes import clock
 from ops.chaos.processes.disk import SmallDisk
+from ops.chaos.processes.history import Failure
 from ops.chaos.processes.links import Mode, SteeredLink, steer
 from ops.demo import state
 from ops.demo.entering import MARKER
@@ -58,6 +59,7 @@ class ChaosStack(Stack):
         self._held: set[Part] = set()
         self._retry_at: dict[Part, float] = {}
         self.died: list[str] = []  # what ended by itself
+        self.failures: list[Failure] = []  # that faults came upon
         self.commands = {name: threading.Lock() for name in LOCATIONS}  # one that writes at a time
         super().__init__(places, broker="kafka")
         self.disk = SmallDisk(self.locations[-1].cluster) if with_disk else None
