@@ -113,6 +113,7 @@ def line(number: int, *failures: Failure) -> dict[str, object]:
         "faults": [Fault("clock", "loc1", 0.0, 3.0)._asdict()],
         "seconds": 20.0,
         "quiet_seconds": 0.4,
+        "died": ["loc1 web ended with 1"],
         "written": {"sent": 3, ACKNOWLEDGED: 2, UNKNOWN: 1},
         "failures": described(failures),
     }
@@ -129,7 +130,7 @@ def test_report_is_gone_on_with_and_adds_up(
     assert (report.head["seed"], len(report.episodes), report.seconds) == (7, 2, 40.0)
     report.keep(line(2))
     assert report.failures().total() == 0
-    report.end({"written": {}, "failures": described([Failure(LOST, "one")])})
+    report.end({"died": [], "written": {}, "failures": described([Failure(LOST, "one")])})
     assert report.failures() == {LOST: 1}
     said = report.summary()
     assert "seed 7: 3 episodes in 60 s" in said
@@ -137,6 +138,7 @@ def test_report_is_gone_on_with_and_adds_up(
     assert "disk full: skipped" in said
     assert "9 sent = 6 acknowledged + 0 refused + 3 unknown" in said
     assert "lost 1, phantom 0, divergent 0, stuck 0" in said
+    assert "processes that ended by themselves: 3" in said
     assert main(["--resume", str(path)]) == CANNOT
     assert "is over" in capsys.readouterr().err
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from itertools import permutations
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple
 
 from ops.chaos.processes import clock, restoring
 from ops.chaos.processes.links import Mode
-from ops.chaos.processes.stack import CLIENTS, ChaosStack, descendants, send
+from ops.chaos.processes.stack import CLIENTS, LOOK_SECONDS, ChaosStack, descendants, send
 from ops.demo.parts import Part, Program
 from ops.demo.places import BROKER, LOCATIONS
 
@@ -63,6 +64,8 @@ def killed(stack: ChaosStack, fault: Fault) -> Iterator[None]:
         return
     stack.hold(part)
     send([pid, *children], signal.SIGKILL)
+    while part.pid == pid:  # large ones take a moment, also to die
+        time.sleep(LOOK_SECONDS)
     try:
         yield
     finally:

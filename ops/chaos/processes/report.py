@@ -93,6 +93,10 @@ class Report:
         """Return how many failures of each kind there were."""
         return Counter(failure["kind"] for line in self._lines() for failure in line["failures"])
 
+    def died(self) -> int:
+        """Return how many processes have ended by themselves."""
+        return sum(len(line["died"]) for line in self._lines())
+
     def summary(self) -> str:
         """Return what all episodes add up to, in lines for a person."""
         written = self.written()
@@ -105,6 +109,7 @@ class Report:
                 f"writes: {written['sent']} sent = "
                 + " + ".join(f"{written[name]} {name}" for name in OUTCOMES),
                 ", ".join(f"{name} {failures[name]}" for name in ALL_FAILURES),
+                f"processes that ended by themselves: {self.died()}",
             ]
         )
 

@@ -89,13 +89,14 @@ class Run:
             found, self.stack.failures = self.stack.failures, []
             failures = found or self._recover()
             self._let_write(AFTER_SECONDS)
-        died, self.stack.died = self.stack.died, []
         quiet_seconds, stuck = (0.0, []) if failures else wait_until_quiet(self.stack)
         failures += stuck
         checked = time.monotonic()
         is_full = number % FULL_EVERY == FULL_EVERY - 1
         if not failures:
             failures = self._checker.full() if is_full else self._checker.light()
+        died = self.stack.take_died()
+        failures += ended_by_themselves(died)
         line = {
             "number": number,
             "faults": [fault._asdict() for fault in faults],
@@ -121,8 +122,11 @@ class Run:
         if not failures:
             after, failures = tables.compare(self.stack)
             failures = [*failures, *tables.changed(before, after)]
+        died = self.stack.take_died()
+        failures = [*failures, *ended_by_themselves(died)]
         line = {
             "seconds": round(time.monotonic() - begun, 1),
+            "died": died,
             "rows": {table: count for table, (count, _) in before.items()},
             "written": self._written(),
             "failures": described(failures),
@@ -180,3 +184,8 @@ class Run:
     def _tell_failures(self, failures: Iterable[Failure]) -> None:
         for kind, sentence in failures:
             self._say(f"  {kind}: {sentence}")
+
+
+def ended_by_themselves(died: Iterable[str]) -> list[Failure]:
+    """Return a failure for each process that has ended by itself: whatever is broken, none does."""
+    return [Failure(STUCK, f"ended by itself: {sentence}") for sentence in died]

@@ -164,7 +164,13 @@ class ChaosStack(Stack):
     def release(self, part: Part) -> None:
         """Let a process be started again."""
         self._held.discard(part)
-        self._retry_at[part] = 0.0  # at once, and it has not died by itself
+        if part.pid is None:
+            self._retry_at[part] = 0.0  # at once, and it has not died by itself
+
+    def take_died(self) -> list[str]:
+        """Return what has ended by itself since this was asked last."""
+        died, self.died = self.died, []
+        return died
 
     def keep_alive(self) -> bool:
         """Start again what has died; return whether all runs. A start that fails is repeated."""

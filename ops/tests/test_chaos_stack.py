@@ -1,0 +1,70 @@
+"""The stack of the chaos runs starts again what has died, and says what has died by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ops.chaos.processes.history import STUCK
+from ops.chaos.processes.run import ended_by_themselves
+from ops.chaos.processes.stack import ChaosStack
+from ops.demo.driving import first_port
+from ops.demo.places import Places
+
+
+class Process:
+    """A process that is started, and ended by the test."""
+
+    def __init__(self) -> None:
+        self.name = "web"
+        self.location: str | None = "loc1"
+        self.pid: int | None = 1
+
+    def start(self) -> None:
+        self.pid = 1
+
+    def ask_to_stop(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def ending(self) -> str:
+        return "ended with 1"
+
+
+@pytest.fixture
+def process() -> Process:
+    return Process()
+
+
+@pytest.fixture
+def stack(tmp_path: Path, process: Process) -> Iterator[ChaosStack]:
+    stack = ChaosStack(Places(tmp_path, first_port()), with_disk=False)
+    for network in (stack._network, stack._side_network):
+        network.start()
+    stack.parts = [process]
+    yield stack
+    stack.stop()
+
+
+def test_what_a_fault_ends_has_not_died_by_itself(stack: ChaosStack, process: Process) -> None:
+    stack.hold(process)
+    process.pid = None
+    assert not stack.keep_alive()
+    assert process.pid is None
+    stack.release(process)
+    assert not stack.keep_alive()
+    assert stack.keep_alive()
+    assert stack.take_died() == []
+
+
+def test_what_survives_a_fault_may_die_by_itself(stack: ChaosStack, process: Process) -> None:
+    stack.hold(process)
+    stack.release(process)
+    process.pid = None
+    stack.keep_alive()
+    assert [kind for kind, _ in ended_by_themselves(stack.take_died())] == [STUCK]
+    assert stack.take_died() == []
