@@ -16,6 +16,7 @@ from ops.chaos.processes.history import (
     PHANTOM,
     REFUSED,
     UNKNOWN,
+    Failure,
     History,
     Write,
 )
@@ -182,10 +183,12 @@ def test_history_is_read_again(tmp_path: Path) -> None:
     history.sent(under_way)
     ended.uids = ("chosen there",)
     history.ended(ended, ACKNOWLEDGED, 201)
+    history.failed(LOST, "one")
     history.close()
     with path.open("a") as file:
         file.write('{"sent": {"locat')  # its process was killed, and the request never left
     again = History(path)
     again.close()
     assert list(again.writes.values()) == [ended, under_way]
+    assert again.failures == [Failure(LOST, "one")]
     assert again.tally() == {"sent": 2, ACKNOWLEDGED: 1, UNKNOWN: 1}

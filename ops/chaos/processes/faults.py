@@ -143,7 +143,8 @@ def restored(stack: ChaosStack, fault: Fault) -> Iterator[None]:
     """Save a location's database, and at the end lose it and bring that back."""
     backup = restoring.save(stack, fault.where)
     yield
-    restoring.lose_and_restore(stack, fault.where, backup)
+    if backup is not None:
+        restoring.lose_and_restore(stack, fault.where, backup)
 
 
 def ways(where: str) -> list[Way]:

@@ -97,6 +97,7 @@ class History:
         """Note what a client saw and should not have."""
         with self._lock:
             self.failures.append(Failure(kind, sentence))
+            self._keep({"failed": [kind, sentence]})
 
     def tally(self) -> Counter[str]:
         """Return how many were sent, and how many ended how."""
@@ -118,6 +119,8 @@ class History:
                 said = line["sent"]
                 write = Write(**{**said, "uids": tuple(said["uids"])})
                 self.writes[write.request_id] = write
+            elif "failed" in line:
+                self.failures.append(Failure(*line["failed"]))
             else:
                 write = self.writes[line["ended"]]
                 write.outcome, write.status = line["outcome"], line["status"]

@@ -15,18 +15,16 @@ from ops.chaos.processes.quiet import standing
 from ops.chaos.processes.stack import ChaosStack, everywhere
 from ops.demo.locations import DATABASE
 from ops.demo.parts import Program
-from ops.demo.places import DemoError
 
 ARRIVED_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.1
 
 
-def save(stack: ChaosStack, name: str) -> Path:
-    """Save a location's database while all write; return where."""
+def save(stack: ChaosStack, name: str) -> Path | None:
+    """Save a location's database while all write; return where, None if that failed."""
     directory = stack.location(name).directory / "backup"
     shutil.rmtree(directory, ignore_errors=True)
-    _backup(stack, name, "save", directory)
-    return directory
+    return directory if _backup(stack, name, "save", directory) else None
 
 
 def lose_and_restore(stack: ChaosStack, name: str, directory: Path) -> None:
@@ -53,10 +51,13 @@ def lose_and_restore(stack: ChaosStack, name: str, directory: Path) -> None:
         stack.release(part)
 
 
-def _backup(stack: ChaosStack, name: str, word: str, directory: Path) -> None:
+def _backup(stack: ChaosStack, name: str, word: str, directory: Path) -> bool:
+    """Run ``ops.backup``; return whether it did it. That it did not is a failure."""
     done = stack.run(name, "-m", "ops.backup", word, str(directory))
     if done.returncode != 0:
-        raise DemoError(f"ops.backup {word} at {name}: {done.stderr}")
+        sentence = f"ops.backup {word} at {name}: {done.stderr.strip()[-300:]}"
+        stack.failures.append(Failure(STUCK, sentence))
+    return done.returncode == 0
 
 
 def _has_somebody_all(stack: ChaosStack, name: str) -> bool:
