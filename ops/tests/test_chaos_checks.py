@@ -215,4 +215,28 @@ def test_who_has_no_database_complains(
     monkeypatch.setitem(settings.DATABASES["default"], "PORT", 1)
     copies.answer = client.get("/readyz").json()
     assert not quiet.is_quiet(copies.as_stack)
-    assert quiet.complaints(copies.as_stack, "loc1") == ["unavailable"]
+    assert quiet.complaints(copies.as_stack, "loc1") == ["database"]
+
+
+def test_who_does_not_answer_is_not_quiet_and_says_nothing(copies: Copies) -> None:
+    copies.answer, copies.says = {}, {name: {} for name in LOCATIONS}
+    assert not quiet.is_quiet(copies.as_stack)
+    assert quiet.alarms(copies.as_stack) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "is_alarm"),
+    [
+        ("equal", False),
+        ("local only", False),
+        ("catching up", True),
+        ("unreachable", True),
+        ("unequal", True),
+        ("recovering", True),
+    ],
+)
+def test_a_state_is_an_alarm_if_it_says_that_not_all_is_everywhere(
+    copies: Copies, state: str, is_alarm: bool
+) -> None:
+    copies.says["loc2"] = {"state": state}
+    assert quiet.alarms(copies.as_stack) == ([f"loc2: {state}"] if is_alarm else [])
