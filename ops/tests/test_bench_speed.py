@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,11 +14,12 @@ import pytest
 
 from ops.bench import report
 from ops.bench.report import Section
-from ops.bench.speed.kept import Cells, Kept
+from ops.bench.speed.kept import MEASURED, Cells, Kept, commit
 from ops.bench.speed.lines import Measure, all_of
 from ops.bench.speed.shares import by_function, by_process, in_words
 from ops.bench.speed.sizes import Sizes
 from ops.bench.speed.stage import Stage
+from ops.demo.places import CHECKOUT
 
 SIZES = Sizes(details=9_000, events=2_000)
 STAGE = cast("Stage", None)  # these lines look at no database
@@ -57,10 +59,32 @@ def test_what_is_kept_is_what_was_measured_and_says_when(tmp_path: Path) -> None
     [section] = kept.sections("applying") or []
 
     assert replace(section, lines=[], headings=()) == replace(MISSED, lines=[], headings=())
-    assert section.headings == [*MISSED.headings, "measured (UTC)"]
+    assert section.headings == [*MISSED.headings, MEASURED]
     [cells] = [one.cells() for one in section.lines]
     assert list(cells[:-1]) == ["fast", "3,164", "all"]
     assert cells[-1][:2] == "20"
+    assert commit() in cells[-1]
+
+
+def test_what_was_kept_without_its_commit_is_still_read(tmp_path: Path) -> None:
+    path = tmp_path / "speed.jsonl"
+    Kept(path, SIZES).keep("applying", [MISSED])
+    path.write_text(path.read_text().replace('"commit"', '"another"'))
+
+    [section] = Kept(path, SIZES).sections("applying") or []
+
+    [cells] = [one.cells() for one in section.lines]
+    assert len(cells[-1]) == len("2026-11-21 10:00")
+
+
+def test_commit_is_that_of_the_checkout() -> None:
+    if shutil.which("git") is None or not (CHECKOUT / ".git").exists():
+        assert commit() == ""
+        return
+    command = ["git", "rev-parse", "HEAD"]
+    whole = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    assert len(commit()) >= 7
+    assert whole.startswith(commit())
 
 
 @pytest.mark.parametrize("other", [replace(SIZES, details=18_000), replace(SIZES, events=1)])
@@ -101,7 +125,7 @@ def test_the_report_holds_losing_lines(tmp_path: Path) -> None:
 
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "| Applying | ≥ 5,000 | 3,164 | **missed** |" in text
-    assert "| line | events/s | inside | measured (UTC) |" in text
+    assert "| line | events/s | inside | measured (UTC, commit) |" in text
     assert "| fast | 3,164 | all | 20" in text
 
 

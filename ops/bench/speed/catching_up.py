@@ -9,6 +9,7 @@ from functools import partial
 
 import psycopg
 
+from events.console import Meter
 from ops.bench.report import Section
 from ops.bench.shipping import Mark, megabytes
 from ops.bench.speed import changing, shares
@@ -138,12 +139,17 @@ def _pulled(stage: Stage, locations: Locations) -> tuple[list[Mark], shares.Shar
         psycopg.connect(reader.database.owner, autocommit=True) as look,
     ):
         for mark in (*stage.sizes.marks[:-1], last):
-            while (here := one_of(look, _APPLIED, WRITER)) < mark:
-                meter.show(here)
-                time.sleep(LOOK_SECONDS)
+            wait_until(partial(_has_shown, look, mark, meter), LOOK_SECONDS)
+            here = one_of(look, _APPLIED, WRITER)
             marks.append(marks[-1].next(here, time.perf_counter() - begun, megabytes(pid)))
     meter.clear()
     return marks[1:], busy
+
+
+def _has_shown(look: psycopg.Connection, mark: int, meter: Meter) -> bool:
+    here = one_of(look, _APPLIED, WRITER)
+    meter.show(here)
+    return here >= mark
 
 
 def _new(marks: Sequence[Mark], busy: shares.Shares) -> Section:

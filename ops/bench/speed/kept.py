@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ops.bench.report import Section
 from ops.bench.speed.sizes import Sizes
+from ops.demo.places import CHECKOUT
+
+MEASURED: Final = "measured (UTC, commit)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Kept:
             "line": line,
             "sizes": asdict(self.sizes),
             "at": datetime.now(UTC).isoformat(sep=" ", timespec="minutes").removesuffix("+00:00"),
+            "commit": commit(),
             "sections": [_written(section) for section in sections],
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +65,7 @@ class Kept:
 
     def _by_line(self) -> dict[str, list[Section]]:
         return {
-            entry["line"]: [_read(section, entry["at"]) for section in entry["sections"]]
+            entry["line"]: [_read(section, _measured(entry)) for section in entry["sections"]]
             for entry in self._entries()
             if entry["sizes"] == asdict(self.sizes)
         }
@@ -77,6 +82,22 @@ class Kept:
         return whole
 
 
+def commit() -> str:
+    """Return the commit that is checked out; nothing where there is no git, or no repository."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own command
+            command, cwd=CHECKOUT, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()
+
+
+def _measured(entry: Mapping[str, Any]) -> str:
+    return f"{entry['at']} {entry.get('commit', '')}".strip()
+
+
 def _written(section: Section) -> dict[str, Any]:
     return {
         "title": section.title,
@@ -88,12 +109,12 @@ def _written(section: Section) -> dict[str, Any]:
     }
 
 
-def _read(kept: Mapping[str, Any], at: str) -> Section:
+def _read(kept: Mapping[str, Any], measured: str) -> Section:
     return Section(
         kept["title"],
         kept["goal"],
         kept["figure"],
         kept["is_met"],
-        [Cells([*texts, at]) for texts in kept["lines"]],
-        [*kept["headings"], "measured (UTC)"],
+        [Cells([*texts, measured]) for texts in kept["lines"]],
+        [*kept["headings"], MEASURED],
     )
