@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
+from unittest.mock import MagicMock
 
 import pytest
 
+from ops.chaos.processes import __main__ as chaos
 from ops.chaos.processes import clock, document, episodes
-from ops.chaos.processes.__main__ import CANNOT, main
+from ops.chaos.processes.__main__ import CANNOT, PASSED, main
 from ops.chaos.processes.disk import SmallDisk, can_mount
 from ops.chaos.processes.episodes import episode, parts
 from ops.chaos.processes.faults import KINDS, Fault, Kind, ways
@@ -140,7 +142,32 @@ def test_report_is_gone_on_with_and_adds_up(
     assert "lost 1, phantom 0, divergent 0, stuck 0" in said
     assert "processes that ended by themselves: 3" in said
     assert main(["--resume", str(path)]) == CANNOT
+    said = capsys.readouterr().err
+    assert f"What it left is in {report.directory}" in said
+    assert "begin anew with --seed 7" in said
+
+
+def test_a_run_that_is_over_is_not_gone_on_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.jsonl"
+    Report.begun(path, 7, 20_000, []).end({"died": [], "written": {}, "failures": []})
+    assert main(["--resume", str(path)]) == CANNOT
     assert "is over" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("flags", "minutes"), [([], 90.0), (["--minutes", "120"], 120.0)])
+def test_a_run_is_gone_on_with_for_its_minutes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], minutes: float
+) -> None:
+    path = tmp_path / "run.jsonl"
+    Report.begun(path, 7, 20_000, [], 90.0).directory.mkdir()
+    run = MagicMock(has_failed=False)
+    for name in ("java", "library"):
+        monkeypatch.setattr(chaos, name, lambda: None)
+    monkeypatch.setattr(chaos, "Run", lambda *_: run)
+    assert main(["--resume", str(path), *flags]) == PASSED
+    run.go_on.assert_called_once_with(minutes)
 
 
 def test_a_line_that_a_crash_has_torn_is_no_line(tmp_path: Path) -> None:
@@ -233,6 +260,10 @@ def test_small_disk_is_full_and_empty_again(tmp_path: Path) -> None:
         disk.fill()
         with pytest.raises(OSError, match="No space left"):
             (data / "more").write_bytes(bytes(1 << 20))
+        (data / "more").unlink()
+        disk.attach()  # as a run does that is gone on with
+        (data / "more").write_bytes(bytes(1 << 20))
+        disk.fill()
         (data / "more").unlink()
         disk.free()
         (data / "more").write_bytes(bytes(1 << 20))

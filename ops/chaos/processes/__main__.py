@@ -26,6 +26,7 @@ from ops.demo.places import DemoError
 from ops.kafka_server import KafkaError, java, library
 
 PASSED, FAILED, CANNOT = 0, 1, 2
+MINUTES: Final = 60
 REPORTS: Final = Path(".sins/chaos")
 
 
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
         report = known or _begun(options)
         run = Run(report, _say)
         with _until_interrupted(report), run.running():
-            run.go_on(options.minutes)
+            run.go_on(options.minutes or report.head.get("minutes", MINUTES))
     except (DemoError, KafkaError, UnusableReportError) as error:
         print(error, file=sys.stderr)
         return CANNOT
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ops.chaos.processes", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60, help="how long, in all (60)")
+    parser.add_argument("--minutes", type=float, help=f"how long, in all ({MINUTES})")
     parser.add_argument("--seed", type=int, help="which faults; drawn and said if not given")
     parser.add_argument("--report", type=Path, help=f"JSON lines ({REPORTS}/processes-SEED.jsonl)")
     parser.add_argument("--resume", type=Path, metavar="REPORT", help="a run to be gone on with")
@@ -64,8 +65,13 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 def _unfinished(path: Path) -> Report:
     report = Report.read(path)
-    if report.final is not None or report.failures():
-        raise UnusableReportError(f"The run of {path} is over.")
+    if report.failures():
+        raise UnusableReportError(
+            f"The run of {path} has failed. What it left is in {report.directory}: look at it,"
+            f" then remove both, and begin anew with --seed {report.head['seed']}."
+        )
+    if report.final is not None:
+        raise UnusableReportError(f"The run of {path} is over; begin another one without --resume.")
     return report
 
 
@@ -80,7 +86,7 @@ def _begun(options: argparse.Namespace) -> Report:
         raise UnusableReportError(
             f"{path} has a run that is not over: --resume it, or remove its .state directory."
         )
-    return Report.begun(path, seed, first_port(), skipped)
+    return Report.begun(path, seed, first_port(), skipped, options.minutes or MINUTES)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -28,8 +28,9 @@ class SmallDisk:
         self._mount = cluster.home.with_name(f"{cluster.home.name}-disk")
 
     def attach(self) -> None:
-        """Move the data there, unless it is; ``PostgresError`` if that cannot be."""
+        """Move the data there, unless it is, and give it space; ``PostgresError`` if that fails."""
         if self._mount.is_mount():
+            self.free()  # a run that was killed may have left it full
             return
         try:
             self._mount.mkdir(mode=0o700, exist_ok=True)

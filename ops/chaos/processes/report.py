@@ -32,10 +32,13 @@ class Report:
     final: Mapping[str, Any] | None = None
 
     @classmethod
-    def begun(cls, path: Path, seed: int, first_port: int, skipped: Sequence[str]) -> Self:
-        """Return a new report."""
+    def begun(
+        cls, path: Path, seed: int, first_port: int, skipped: Sequence[str], minutes: float = 0.0
+    ) -> Self:
+        """Return a new report of a run that is to take so many minutes."""
         head = {
             "seed": seed,
+            "minutes": minutes,
             "first_port": first_port,
             "skipped": list(skipped),
             "date": datetime.now(UTC).date().isoformat(),
