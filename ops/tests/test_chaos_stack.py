@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import create_autospec
 
+import psycopg
 import pytest
 
+from ops.chaos.processes.disk import SmallDisk
+from ops.chaos.processes.faults import DISK_FULL, Fault, begin
 from ops.chaos.processes.history import STUCK
 from ops.chaos.processes.run import ended_by_themselves
 from ops.chaos.processes.stack import ChaosStack
@@ -47,6 +51,7 @@ def stack(tmp_path: Path, process: Process) -> Iterator[ChaosStack]:
         network.start()
     stack.parts = [process]
     yield stack
+    stack.disk = None
     stack.stop()
 
 
@@ -58,6 +63,23 @@ def test_what_a_fault_ends_has_not_died_by_itself(stack: ChaosStack, process: Pr
     stack.release(process)
     assert not stack.keep_alive()
     assert stack.keep_alive()
+    assert stack.take_died() == []
+
+
+def test_what_ends_of_a_full_disk_has_not_died_by_itself(
+    stack: ChaosStack, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends(*_: object) -> None:
+        process.pid = None  # it was recovering, and there was still no space
+        raise psycopg.OperationalError
+
+    monkeypatch.setattr(stack, "rows", ends)
+    stack.disk = create_autospec(SmallDisk)
+    with begin(stack, Fault(DISK_FULL, "loc1 web", 0.0, 0.0)):
+        assert stack.keep_alive()
+    assert process.pid is None
+    stack.keep_alive()
+    assert process.pid is not None
     assert stack.take_died() == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import time
@@ -10,6 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from itertools import permutations
 from typing import Final, NamedTuple
 
+import psycopg
+
 from ops.chaos.processes import clock, restoring
 from ops.chaos.processes.links import Mode
 from ops.chaos.processes.stack import CLIENTS, LOOK_SECONDS, ChaosStack, descendants, send
@@ -17,6 +20,7 @@ from ops.demo.parts import Part, Program
 from ops.demo.places import BROKER, LOCATIONS
 
 PROCESSES: Final = ("web", "sequencer", "consumer", "postgres")
+END_SECONDS: Final = 30.0  # a PostgreSQL that recovers may still end
 CHILD_SHARE: Final = 0.3  # of the kills hit one worker or one connection's server alone
 # By how many seconds a clock is wrong: little, below what peers refuse as stale, up to an hour.
 OFFSETS: Final = ((0.3, 5.0), (5.0, 280.0), (300.0, 3600.0))
@@ -135,7 +139,18 @@ def disk_full(stack: ChaosStack, fault: Fault) -> Iterator[None]:
         yield
     finally:
         stack.disk.free()
+        _wait_for_its_end(stack, part)
         stack.release(part)
+
+
+def _wait_for_its_end(stack: ChaosStack, postgres: Part) -> None:
+    """Wait until a PostgreSQL that had no space has ended of that, or serves as if nothing was."""
+    deadline = time.monotonic() + END_SECONDS
+    while postgres.pid is not None and time.monotonic() < deadline:
+        with contextlib.suppress(psycopg.OperationalError):
+            stack.rows(str(postgres.location), "SELECT 1")
+            return
+        time.sleep(LOOK_SECONDS)
 
 
 @contextmanager
