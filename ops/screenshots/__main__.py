@@ -85,13 +85,14 @@ def _take_alone(browser: Browser, given: argparse.Namespace) -> None:
     )  # fmt: skip
     if not (empty or stormed or restored or broken):
         return
-    with alone.running() as location:
+    with alone.running() as there:
+        location = there.location
         logins = {"provider": ("provider", location.users["provider"]["password"])}
         camera = Camera(browser, location.url, given.out, logins)
         camera.sign_in("provider")  # while one can
         camera.take(empty)
         camera.take(stormed)
-        alone.restored(location)
+        there.restore()
         camera.take(restored)
         location.cluster.stop()
         camera.take(broken)

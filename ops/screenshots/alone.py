@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -32,8 +33,25 @@ from ops.processes import command_of
 READY_SECONDS: Final = 60
 
 
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A location and what applies there, if there were anybody to hear of."""
+
+    location: Location
+    consumer: Program
+
+    def restore(self) -> None:
+        """Make it read-only, as one is that has just come back from a backup.
+
+        Its consumer would see at once that there is nobody to wait for.
+        """
+        self.consumer.stop()
+        with psycopg.connect(self.location.database.owner, autocommit=True) as connection:
+            connection.execute(BEGIN)
+
+
 @contextmanager
-def running() -> Iterator[Location]:
+def running() -> Iterator[Alone]:
     """Start a location with its tables, members and pages; end and delete it at last."""
     with tempfile.TemporaryDirectory(prefix="sins-pictures-") as folder:
         places = Places(Path(folder), free_port())
@@ -41,20 +59,14 @@ def running() -> Iterator[Location]:
         try:
             location.cluster.create()
             location.cluster.start()
-            with _pages(location):
-                yield location
+            with _programs(location) as programs:
+                yield Alone(location, programs["consumer"])
         finally:
             location.cluster.destroy()
 
 
-def restored(location: Location) -> None:
-    """Make it read-only, as one is that has just come back from a backup."""
-    with psycopg.connect(location.database.owner, autocommit=True) as connection:
-        connection.execute(BEGIN)
-
-
 @contextmanager
-def _pages(location: Location) -> Iterator[None]:
+def _programs(location: Location) -> Iterator[dict[str, Program]]:
     owner, application = location.database_roles()
     location.database = location.cluster.create_role_and_database(
         DATABASE, owner=owner, application=application
@@ -69,17 +81,19 @@ def _pages(location: Location) -> Iterator[None]:
             stdout=subprocess.DEVNULL,
             check=True,
         )
-    programs = [
-        Program(name, location.name, command_of(name), child, location.directory / f"{name}.log")
+    programs = {
+        name: Program(
+            name, location.name, command_of(name), child, location.directory / f"{name}.log"
+        )
         for name in ("web", "consumer")
-    ]
+    }
     try:
-        for program in programs:
+        for program in programs.values():
             program.start()
         _wait_for(location)
-        yield
+        yield programs
     finally:
-        for program in programs:
+        for program in programs.values():
             program.stop()
 
 

@@ -39,7 +39,8 @@ def test_a_new_location_and_one_in_trouble_have_pages_for_everyone(
 ) -> None:
     if not AXE.exists():
         pytest.skip("axe-core is missing: make styles")
-    with alone.running() as location:
+    with alone.running() as there:
+        location = there.location
         password = location.users["provider"]["password"]
         camera = Camera(browser, location.url, tmp_path, {"provider": ("provider", password)})
         camera.sign_in("provider")
@@ -50,7 +51,7 @@ def test_a_new_location_and_one_in_trouble_have_pages_for_everyone(
             strict=True,
         ):  # fmt: skip
             _look(camera, shot, said)
-        alone.restored(location)
+        there.restore()
         (refused,) = shots.of_restored()
         _look(camera, refused, "New customer")
         with camera.page(refused.who) as page:
