@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
 from events import chain, heads, log
 from events.digest import compared_tables
 from events.envelope import Event
-from events.fold import CLOSING_GROUPS, Memo, live
+from events.fold import CLOSING_GROUPS, Memo
 from events.genesis import ORIGIN
 from events.heads import Head
 from events.models import EntityHead
-from events.stamp import Stamp, to_micros
+from events.stamp import Stamp
 from events.status import EQUAL, sync_status
 from events.tests.histories import DETAIL
 from events.tests.histories import History as Known
 from events.tests.test_conflicts import unseen_closings, unseen_losses
+from ops.chaos.folding import wrong_rows
 from ops.chaos.simulation.counts import CLOSING_CONFLICT, DIGESTS_DIFFER
 from ops.chaos.simulation.history import ACKNOWLEDGED, REFUSED, BrokenPromise, Write
 from ops.chaos.simulation.location import OBSERVER, Location
 from ops.chaos.simulation.world import World
-from tests import oracle
 from tests.replaying import assert_replay_is_live
 
 Rows = list[tuple[Any, ...]]
@@ -44,14 +42,6 @@ _SAME = {
 _NUMBERS = """
 SELECT n.origin, n.epoch, n.seq, n.chain, n.event_id, e.raw FROM events_eventnumber n
 LEFT JOIN events_event e USING (event_id) ORDER BY 1, 2, 3
-"""
-_VERSIONS = """
-SELECT 'entity', '', entity_uid, valid_from, valid_to, event_id,
-       jsonb_build_object('entity_type', entity_type, 'display_name', display_name,
-                          'merged_into', merged_into)::text FROM customers_entity
-UNION ALL
-SELECT 'detail', detail_code, entity_uid, valid_from, valid_to, event_id,
-       jsonb_build_object('value', value)::text FROM customers_entitydetail
 """
 _VOIDED = "SELECT item_id, entity_uid FROM events_conflict WHERE is_closing"
 
@@ -162,43 +152,13 @@ def _check_write(write: Write, made: list[Event]) -> None:
 
 def rows(at: Location, events: Mapping[UUID, list[Event]]) -> None:
     """I4, I5, I8: rows and conflicts are what the oracle makes of the events."""
-    found: dict[UUID, set[oracle.VersionRow]] = defaultdict(set)
-    for table, code, uid, begins, ends, event_id, values in at.rows(_VERSIONS):
-        plain = oracle.plain(json.loads(values))
-        version = oracle.VersionRow(table, code, _micros(begins), _micros(ends), plain, event_id)
-        found[uid].add(version)
-    items: dict[UUID, set[oracle.Item]] = defaultdict(set)
-    for uid, *item in at.rows(
-        'SELECT entity_uid, item_id, "group", earlier, later, is_closing, resolved_by'
-        " FROM events_conflict"
-    ):
-        items[uid].add(oracle.Item(*item))
     with at.on(OBSERVER):
-        said = oracle.verdicts([(oracle.CUSTOMER, of_one) for of_one in events.values()])
         try:
             assert_replay_is_live()
         except AssertionError as exc:
             raise BrokenPromise("I5: rows are not what a fold from scratch makes") from exc
-    for (uid, of_one), verdict in zip(events.items(), said, strict=True):
-        if found[uid] != verdict.versions:
-            raise BrokenPromise(f"I5: versions of {uid} are not the oracle's")
-        if items[uid] != verdict.items:
-            raise BrokenPromise(f"I8: conflicts of {uid} are not the oracle's")
-        contiguous(found[uid], of_one)
-
-
-def contiguous(versions: set[oracle.VersionRow], events: list[Event]) -> None:
-    """I4: while a record is open its rows follow each other; one is current, at most."""
-    by_key: dict[tuple[str, str], list[oracle.VersionRow]] = defaultdict(list)
-    for version in sorted(versions, key=lambda version: version.valid_from):
-        by_key[version.table, version.code].append(version)
-    has_closed = any("deleted" in event.set for event in live(events))
-    for (table, _), lines in by_key.items():
-        for before, after in pairwise(lines):
-            if before.valid_to is None or before.valid_to > after.valid_from:
-                raise BrokenPromise("I4: versions overlap")
-            if table == "entity" and not has_closed and before.valid_to != after.valid_from:
-                raise BrokenPromise("I4: a gap between versions")
+        if sentence := next(wrong_rows(events), None):
+            raise BrokenPromise(sentence)
 
 
 def losers(world: World, at: Location, events: Mapping[UUID, list[Event]]) -> None:
@@ -251,7 +211,3 @@ def standing(world: World) -> None:
         has_reason = world.counts["forged"] or world.counts["stream stopped"]
         if status["dead_letters"] and not has_reason:
             raise BrokenPromise(f"I10: {location.name} has dead letters, and nobody forged any")
-
-
-def _micros(instant: Any) -> Any:
-    return None if instant is None else to_micros(instant)
