@@ -18,20 +18,18 @@ from accounts.authors import now_us
 from consumers import signing
 from consumers.signing import Call
 from events import chain
+from ops.demo.places import LOCATIONS
 from tests.databases import TestDatabases
 from tests.locations import (
     Location,
     Locations,
     public_key,
-    running_broker,
-    running_locations,
     wait_until,
 )
 from tests.test_restore import loss_and_restore, states, surname_of
 
 pytestmark = [pytest.mark.feature("S07"), pytest.mark.feature("S06")]
 
-NAMES = ("loc1", "loc2", "loc3")
 SECONDS = 90
 PAUSE_SECONDS = 0.05  # what is to be measured is not how much they can write
 
@@ -73,26 +71,12 @@ def everybody_writing(*locations: Location) -> Iterator[list[Writing]]:
         yield [stack.enter_context(Writing(location)) for location in locations]
 
 
-@pytest.fixture(params=["none", "broker"])
-def locations(
-    databases: TestDatabases, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Locations]:
-    """Three locations, without any broker and with one."""
-    with contextlib.ExitStack() as stack:
-        bootstrap = ""
-        if request.param == "broker":
-            bootstrap = stack.enter_context(running_broker(tmp_path / "broker"))
-        yield stack.enter_context(
-            running_locations(databases, NAMES, tmp_path, bootstrap=bootstrap)
-        )
-
-
 def pids(locations: Locations) -> dict[tuple[str, str], int | None]:
     return {
         (name, program): each.programs[program].pid
         for name, each in locations.all.items()
         for program in each.programs
-        if name in NAMES
+        if name in LOCATIONS
     }
 
 
@@ -145,7 +129,7 @@ def test_trap_33_a_new_location_joins_while_the_others_write(
     assert pids(locations) == before, "nobody was restarted"
     for each in locations.all.values():
         names = {line["location"]: line for line in listed(each)}
-        assert sorted(names) == [*NAMES, "loc4"]
+        assert sorted(names) == [*LOCATIONS, "loc4"]
         assert all(line["fits"] for name, line in names.items() if name != each.name)
     for writer in (*writers, fourth):
         assert surname_of(four, writer.entered[-1]) == surname_of(one, writer.entered[-1])
@@ -161,7 +145,7 @@ def listed(location: Location) -> list[dict[str, Any]]:
 def test_a_restored_location_does_not_wait_for_a_retired_one(
     locations: Locations, databases: TestDatabases, tmp_path: Path
 ) -> None:
-    one, two, three = (locations[name] for name in NAMES)
+    one, two, three = (locations[name] for name in LOCATIONS)
     uids, _ = loss_and_restore(locations, databases, tmp_path / "backup")
     for program in three.programs.values():
         program.stop()
@@ -196,7 +180,7 @@ def request_of(sender: Location, receiver: Location, seed: str = "") -> int:
 @pytest.mark.feature("S10")
 @pytest.mark.parametrize("locations", ["none", "broker"], indirect=True)
 def test_a_key_is_changed_while_all_write(locations: Locations, tmp_path: Path) -> None:
-    one, two, three = (locations[name] for name in NAMES)
+    one, two, three = (locations[name] for name in LOCATIONS)
     old, new = one.environment["LOCATION_KEY"], tmp_path / "new-key"
     with everybody_writing(one, two, three) as writers:
         said = one.manage("location", "rotate-key", "--out", str(new))

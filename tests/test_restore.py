@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,35 +12,19 @@ import psycopg
 import pytest
 
 from ops.databases import DatabaseUrls
+from ops.demo.places import LOCATIONS
 from tests.databases import TestDatabases
 from tests.locations import (
     CHECKOUT,
     Location,
     Locations,
-    running_broker,
-    running_locations,
     serves,
     wait_until,
 )
 
 pytestmark = [pytest.mark.feature("R08"), pytest.mark.feature("S06")]
 
-NAMES = ("loc1", "loc2", "loc3")
 SECONDS = 60
-
-
-@pytest.fixture(params=["none", "broker"])
-def locations(
-    databases: TestDatabases, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Locations]:
-    """Three locations, without any broker and with one."""
-    with contextlib.ExitStack() as stack:
-        bootstrap = ""
-        if request.param == "broker":
-            bootstrap = stack.enter_context(running_broker(tmp_path / "broker"))
-        yield stack.enter_context(
-            running_locations(databases, NAMES, tmp_path, bootstrap=bootstrap)
-        )
 
 
 def enter(location: Location, surname: str) -> str:
@@ -118,7 +100,7 @@ def test_trap_30_restored_location_gets_its_own_writes_back_and_goes_on(
         " WHERE origin = 'loc1' GROUP BY epoch ORDER BY epoch"
     )
     assert counts == [(1, numbers, numbers), (2, 1, 1)], "no event has two numbers"
-    for name in NAMES:
+    for name in LOCATIONS:
         assert surname_of(locations[name], after) == "After"
         assert surname_of(locations[name], elsewhere) == "Elsewhere"
     assert len(set(locations.digests())) == 1
@@ -146,7 +128,7 @@ def test_trap_30_location_that_wrote_before_it_noticed_loses_nothing(
     wait_until(lambda: one.status()["epoch"] == 2, SECONDS, "writes again")
     uids.append(enter(one, "After"))
     locations.wait_until_equal()
-    for name in NAMES:
+    for name in LOCATIONS:
         assert [surname_of(locations[name], uid) for uid in uids] == [
             "Before", "Unnumbered", *(f"Lost {n}" for n in range(5)),
             *(f"Unnoticed {n}" for n in range(count)), "After",
