@@ -1,9 +1,11 @@
-"""What commands have in common when they speak to a person: progress, and columns."""
+"""What commands have in common: how they answer, progress, columns, private files."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
@@ -62,6 +64,18 @@ class Meter:
         if self._is_shown:
             self._out.write("\r\x1b[K", str, ending="")
             self._is_shown = False
+
+
+def write_privately(path: Path, content: bytes) -> None:
+    """Put ``content`` on the disk in a new file that nobody else may read."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as exc:
+        raise CommandError(f"{path}: {exc.strerror}.", returncode=2) from exc
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
 
 
 def columns(rows: Sequence[Sequence[object]]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from consumers import dead_letters
 from consumers.dead_letters import Kept
 from consumers.retries import Retrier
 from consumers.runner import now_us
-from events.console import Meter, OperatorCommand, columns
+from events.console import Meter, OperatorCommand, columns, write_privately
 from events.envelope import from_raw
 from events.errors import UndecodableEvent
 
@@ -59,7 +58,7 @@ class Command(OperatorCommand):
         (letter,) = _kept(options["ids"])
         raw = dead_letters.raw_of(letter)
         if options["raw_file"]:
-            _write_privately(options["raw_file"], raw)
+            write_privately(options["raw_file"], raw)
         said = {**_document(letter), "sha256": letter.sha256, "event": _envelope(raw)}
         if options["json"]:
             self.stdout.write(json.dumps(said))
@@ -130,12 +129,3 @@ def _envelope(raw: bytes) -> dict[str, Any] | None:
         "entity_uid": str(event.entity_uid),
         "groups": sorted(event.set),
     }
-
-
-def _write_privately(path: Path, raw: bytes) -> None:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as exc:
-        raise CommandError(f"{path}: {exc.strerror}.", returncode=2) from exc
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(raw)

@@ -12,10 +12,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from events import locations, membership, rotation
-from events.console import columns
+from events.console import OperatorCommand, columns, write_privately
 from events.drafting import Author
 from events.errors import SinsError
 
@@ -26,7 +26,7 @@ NEXT: Final = (
 )
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Enter, list and retire the locations of this network, or change this one's key. Ends "
         "with 0 when it is so, 1 when a change of the key has to wait, 2 when it cannot be."
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         for each in (add, retire, rotate):
             each.add_argument("--actor", type=UUID, metavar="UID", help="the member who does it")
         for each in (add, listing, retire, rotate):
-            each.add_argument("--json", action="store_true", help="as one JSON document")
+            super().add_arguments(each)
 
     def handle(self, *args: Any, **options: Any) -> None:
         do = {"add": self._add, "list": self._list, "retire": self._retire,
@@ -115,7 +115,7 @@ class Command(BaseCommand):
 
     def _begin(self, options: dict[str, Any]) -> None:
         seed = os.urandom(32)
-        _keep_privately(options["out"], seed)
+        write_privately(options["out"], base64.b64encode(seed) + b"\n")
         try:
             rotation.begin(seed, _author(options))
         except SinsError:  # after any other error nobody knows whether it was announced
@@ -135,18 +135,6 @@ class Command(BaseCommand):
 
 def _author(options: dict[str, Any]) -> Author:
     return Author(options["actor"], settings.LOCATION_ID, time.time_ns() // 1000)
-
-
-def _keep_privately(path: Path, seed: bytes) -> None:
-    """Put a key into a new file that nobody else may read."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as exc:
-        raise CommandError(f"{path}: {exc.strerror}.", returncode=2) from exc
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(seed) + b"\n")
-        file.flush()
-        os.fsync(descriptor)
 
 
 def _document(found: rotation.Standing) -> dict[str, Any]:
