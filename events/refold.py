@@ -151,12 +151,11 @@ def _resume(head: Head, new: Sequence[Event], work: Work) -> None:
     uid = head.entity_uid
     for version in folded.versions:
         difference = work.tables[kind.tables[version.key.table]]
-        begun = head.memo.open.get(version.key)
-        if begun != version.valid_from:
-            difference.new.append((uid, version))
-        else:
-            assert version.valid_to is not None  # what stays as it was is no version here
+        if version.event_id is None:  # it stood before; what stays as it was is no version here
+            assert version.valid_to is not None
             difference.ended.append(((uid, version.key.code, version.valid_from), version.valid_to))
+        else:
+            difference.new.append((uid, version))
     work.heads.append(replace(head, memo=folded.memo, version=kind.version))
     _derive(head, folded.memo, work)
 
