@@ -13,6 +13,7 @@ from django.db import connection
 
 from consumers import dead_letters, ship_cursors
 from consumers.dead_letters import DeadLetter
+from consumers.errors import NotVerified
 from consumers.verify import (
     Branch,
     Entry,
@@ -28,7 +29,7 @@ from events import chain, cursors, forks, measures, spans, streams
 from events.cursors import Advance, Numbered
 from events.envelope import Event
 from events.errors import ForkedStream
-from events.locations import is_signed
+from events.locations import is_signed, is_signed_by_present_key
 from events.recorder import Received, receive
 from events.refold import INCOMPLETE, POISON
 from events.streams import Item, Position
@@ -133,6 +134,8 @@ class Applier:
     def _settle(self, run: Run, branch: Branch, position: Position) -> int:
         """Let the branch stay that has to; a shorter one of our own stream leaves its events."""
         if not forks.is_decided(run.origin, run.epoch):
+            if not is_signed_by_present_key(run.head):
+                raise NotVerified(branch.after + 1)
             raise ForkedStream
         if forks.stays(run.head, position):
             forks.give_up(run.origin, position, branch.after)

@@ -14,7 +14,7 @@ from consumers.verify import decoded
 from events import locations
 from events.errors import MissingKey, UndecodableEvent
 from events.kafka import Reader
-from events.locations import Signers, is_signed
+from events.locations import Signers, is_signed, is_signed_by_present_key
 from events.records import Record, is_head, read_head, read_item, topic_of
 from events.streams import kafka_offsets
 
@@ -109,8 +109,9 @@ class KafkaFeed:
             return
         if head.seq <= self._applier.position(origin, head.epoch).seq:
             self._applier.hear(head)
-        else:
+        elif is_signed_by_present_key(head, self._signers):
             inbox.add_head(head, record.offset)
+        # Else a later head covers it: anybody may have signed this one, and put events before it.
 
     def _inbox(self, origin: str, epoch: int) -> Inbox | None:
         known = self._inboxes.get((origin, epoch))

@@ -11,7 +11,7 @@ from events import chain, forks, keys, log, streams
 from events.chain import Head
 from events.envelope import Event, from_raw
 from events.errors import ForkedStream, MissingKey, UndecodableEvent
-from events.locations import is_signed
+from events.locations import is_signed, is_signed_by_present_key
 from events.log import Sealed
 from events.streams import Item, Position
 
@@ -95,7 +95,7 @@ def verified(run: Run, position: Position) -> list[Item]:
 
 def _refuse_fork(run: Run) -> None:
     """Raise ``ForkedStream`` if origin's signature covers these events, only not after ours."""
-    if run.before is None:
+    if run.before is None or not is_signed_by_present_key(run.head):
         return
     *_, last = [run.before, *chain.steps(run.before, (item.raw for item in run.items))]
     if last == run.head.chain:
@@ -103,9 +103,9 @@ def _refuse_fork(run: Run) -> None:
 
 
 def contradicts(head: Head) -> bool:
-    """Whether a signed head names another chain value for a number that is here."""
+    """Whether a head names another chain value for a number that is here, and counts for that."""
     here = streams.chain_at(head.origin, head.epoch, head.seq)
-    return here is not None and here != head.chain and is_signed(head)
+    return here is not None and here != head.chain and is_signed_by_present_key(head)
 
 
 def entries_of(items: Sequence[Item], origin: str) -> list[Entry]:

@@ -192,6 +192,17 @@ def is_signed(head: Head, known_signers: Signers | None = None) -> bool:
     return any(key.has_signed(head) for key in keys.get(head.origin, ()))
 
 
+def is_signed_by_present_key(head: Head, known_signers: Signers | None = None) -> bool:
+    """Whether a key of its location that has not ended signed the head.
+
+    Who stole one that has can still sign other chain values for its old numbers. So nothing that
+    contradicts what is here counts with it. A location shows its newest head with a present key.
+    """
+    keys = signers() if known_signers is None else known_signers
+    present = (key for key in keys.get(head.origin, ()) if key.until is None)
+    return any(key.has_signed(head) for key in present)
+
+
 def is_signature_of(location: str, signature: bytes, message: bytes) -> bool:
     """Whether a location signed a message with a key that has not ended."""
     return any(
