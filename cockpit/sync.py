@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
+from customers.labels import Text
 from events import status
 
 # The dot of a state: its colour and its form.
 GOOD, BUSY, BAD, LOCAL = "good", "busy", "bad", "local"
+# The states in which nothing is counted.
+PLAIN: Final[Mapping[str, tuple[str, Text]]] = {
+    status.LOCAL_ONLY: (LOCAL, gettext_lazy("local only")),
+    status.RECOVERING: (BUSY, gettext_lazy("restored, read-only until its writes are back")),
+    status.UNEQUAL: (BAD, gettext_lazy("not equal")),
+    status.STUCK: (BAD, gettext_lazy("a stream does not arrive")),
+}
 
 
 def summary() -> tuple[str, str]:
@@ -23,12 +31,9 @@ def in_words(found: Mapping[str, Any]) -> tuple[str, str]:
     """Return dot and word for ``{"state", "lag_events", "unreplicated"}``."""
     state = found["state"]
     lag, waiting = int(found["lag_events"]), int(found["unreplicated"])
-    if state == status.LOCAL_ONLY:
-        return LOCAL, _("local only")
-    if state == status.RECOVERING:
-        return BUSY, _("restored, read-only until its writes are back")
-    if state == status.UNEQUAL:
-        return BAD, _("not equal")
+    if state in PLAIN:
+        dot, words = PLAIN[state]
+        return dot, str(words)
     if state == status.UNREACHABLE:
         if not waiting:
             return BAD, _("a location is out of reach")

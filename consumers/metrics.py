@@ -79,6 +79,7 @@ def _own(status: Mapping[str, Any]) -> Iterable[Metric]:
         "dead_letters": ("Bytes that were not received as events", status["dead_letters"]),
         "parked_records": ("Records that wait for an event", status["parked"]),
         "conflicts_open": ("Conflicts nobody has resolved", status["conflicts"]),
+        "stuck_streams": ("Streams that do not arrive", len(status["stuck"])),
         "recovering": ("Whether own writes are refused", status["is_recovering"]),
     }  # fmt: skip
     if (lag := ship_status.lag()) is not None:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from events import locations, sql, vouching
+from events import locations, sql, stuck, vouching
 from events.digest import Digest
 from events.models import PeerContact
 
@@ -41,6 +41,7 @@ def note(location: str, said: Said, offset_ms: int | None) -> None:
     values: dict[str, Any] = {
         "last_contact_at": Now(),
         "heads": said.heads,
+        "lacking": stuck.lacking(location, said.heads),
         "digest": said.digest,
         "digest_heads": said.digest_heads,
         "capabilities": said.capabilities,
@@ -54,7 +55,7 @@ def note(location: str, said: Said, offset_ms: int | None) -> None:
 def note_heads(location: str, heads: Mapping[str, Mapping[str, Any]]) -> None:
     """Keep a peer's positions between two heartbeats."""
     PeerContact.objects.filter(location=location).update(
-        last_contact_at=Now(), last_error="", heads=heads
+        last_contact_at=Now(), last_error="", heads=heads, lacking=stuck.lacking(location, heads)
     )
 
 

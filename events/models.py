@@ -271,9 +271,8 @@ class DeadLetter(models.Model):
 class PeerContact(models.Model):
     """What this location last heard from a peer; its own row holds what it last said of itself.
 
-    ``digest`` is that of the state at ``digest_heads``, ``{origin: [epoch, seq]}``; of its own
-    ``digest_buckets`` holds the parts it is the sum of (events.digest). ``vouched`` are the keys of
-    locations as the peer knows them (events.vouching).
+    ``digest`` is that of the state at ``digest_heads``, ``{origin: [epoch, seq]}``, the sum of its
+    ``digest_buckets``; ``vouched``: events.vouching, ``lacking``: events.stuck.
     """
 
     location = models.TextField(primary_key=True)
@@ -286,6 +285,7 @@ class PeerContact(models.Model):
     clock_offset_ms = models.IntegerField(null=True)
     capabilities = models.JSONField(default=dict)
     vouched = models.JSONField(db_default=Value({}, models.JSONField()))
+    lacking = models.JSONField(db_default=Value([], models.JSONField()))
 
 
 class Location(Versioned):

@@ -11,16 +11,16 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from events import contacts, digest, items, locations
+from events import contacts, digest, items, locations, stuck
 from events.genesis import genesis_version
+from events.own_writes import only_here
 from events.recovery import is_recovering
 from events.registry import event_types
 from events.streams import Position, each_epoch, epochs, positions, stopped
+from events.stuck import SILENCE_SECONDS, Lack
 
 EQUAL, CATCHING_UP, UNEQUAL, UNKNOWN = "equal", "catching up", "unequal", "unknown"
-UNREACHABLE, LOCAL_ONLY, RECOVERING = "unreachable", "local only", "recovering"
-# Two heartbeats may get lost.
-SILENCE_SECONDS = 12.0
+UNREACHABLE, LOCAL_ONLY, RECOVERING, STUCK = "unreachable", "local only", "recovering", "stuck"
 
 _COUNTS = """
 SELECT (SELECT count(*) FROM events_deadletter),
@@ -35,26 +35,12 @@ SELECT EXISTS (
 )
 """
 
-_DOCUMENTS = ("heads", "digest_heads", "capabilities")
-
-# Own events without a number, when the oldest that no peer has was recorded (the first beyond the
-# acknowledged number, else the first without one), and whether new ones are refused.
-_OWN_WRITES = """
-WITH unnumbered AS (
-    SELECT count(*) AS events, min(e.recorded_at) AS since
-    FROM events_outbox o JOIN events_event e ON e.tx = o.tx
-), next AS (
-    SELECT e.recorded_at AS since FROM events_eventnumber n JOIN events_event e USING (event_id)
-    WHERE n.origin = %(own)s AND n.epoch = %(epoch)s AND n.seq = %(acknowledged)s + 1
-)
-SELECT u.events, extract(epoch FROM clock_timestamp() - coalesce(next.since, u.since))::float8,
-       EXISTS (SELECT FROM events_recovery)
-FROM unnumbered u LEFT JOIN next ON true
-"""
+_DOCUMENTS = ("heads", "digest_heads", "capabilities", "lacking")
 
 _CONTACTS = """
 SELECT location, last_contact_at, last_error, heads, digest, digest_heads, clock_offset_ms,
-       capabilities, extract(epoch FROM clock_timestamp() - last_contact_at)::float8 AS silence
+       capabilities, extract(epoch FROM clock_timestamp() - last_contact_at)::float8 AS silence,
+       lacking, extract(epoch FROM clock_timestamp())::float8 AS now
 FROM events_peercontact
 """
 
@@ -69,6 +55,7 @@ class _View:
     stopped: Mapping[str, int]
     contacts: Mapping[str, Any]
     peers: Sequence[str]
+    stuck: Mapping[str, Sequence[Lack]]  # of what peers have that answer
 
     @property
     def own(self) -> Position:
@@ -82,12 +69,19 @@ def sync_status(*, is_fresh: bool = False) -> dict[str, Any]:
     """
     if is_fresh:
         contacts.note_digest(digest.take())
-    found = _standing(sorted(locations.peers()))
+    view = _view(sorted(locations.peers()))
+    found = _standing(view)
+    now = max((contact["now"] for contact in view.contacts.values()), default=0.0)
     with connection.cursor() as cursor:
         cursor.execute(_COUNTS)
         dead_letters, parked = cursor.fetchone()
     conflicts = items.count(items.Filter(items.OPEN))
-    return found | {"dead_letters": dead_letters, "parked": parked, "conflicts": conflicts}
+    return found | {
+        "dead_letters": dead_letters,
+        "parked": parked,
+        "conflicts": conflicts,
+        "stuck": stuck.listed(view.stuck, view.stopped, now),
+    }
 
 
 def summary() -> dict[str, Any]:
@@ -97,15 +91,15 @@ def summary() -> dict[str, Any]:
     """
     if not (peers := sorted(locations.peers())):
         return {"state": LOCAL_ONLY, "lag_events": 0, "unreplicated": 0, "label_events": 0}
-    found = _standing(peers)
+    found = _standing(_view(peers))
     said = {name: found[name] for name in ("state", "lag_events", "unreplicated")}
     return said | {"label_events": said["lag_events"] + said["unreplicated"]}
 
 
-def _standing(names: Sequence[str]) -> dict[str, Any]:
-    view = _view(names)
+def _standing(view: _View) -> dict[str, Any]:
     peers = [_peer(view, name) for name in view.peers]
-    unreplicated, oldest, is_recovering = _own_writes(view, peers)
+    said = [view.contacts.get(name, {}).get("heads", {}) for name in view.peers]
+    unreplicated, oldest, is_recovering = only_here(view.own, said)
     lag = sum(peer["lag_events"] for peer in peers)
     return {
         "location": settings.LOCATION_ID,
@@ -138,6 +132,7 @@ def degraded() -> list[str]:
         "sequencer: writes wait for their numbers": unnumbered,
         f"peers out of reach: {silent}": silent,
         f"streams stopped: {len(view.stopped)}": view.stopped,
+        f"peers whose streams do not arrive: {len(view.stuck)}": view.stuck,
         f"dead letters: {dead_letters}": dead_letters,
         f"parked records: {parked}": parked,
     }
@@ -161,6 +156,8 @@ def _worst(peers: Sequence[Mapping[str, Any]], is_moving: bool) -> str:
     states = {peer["state"] for peer in peers}
     if UNEQUAL in states:
         return UNEQUAL
+    if STUCK in states:
+        return STUCK
     if not all(peer["reachable"] for peer in peers):
         return UNREACHABLE
     return CATCHING_UP if is_moving or CATCHING_UP in states else EQUAL
@@ -174,14 +171,33 @@ def _view(peers: Sequence[str]) -> _View:
     for contact in found.values():
         contact.update({name: json.loads(contact[name]) for name in _DOCUMENTS})
     own = found.get(settings.LOCATION_ID, {})
+    known = positions()
     return _View(
-        positions(),
+        known,
         own.get("digest", ""),
         own.get("digest_heads", {}),
         stopped(),
         found,
         peers,
+        _stuck({name: found[name] for name in peers if name in found}, known),
     )
+
+
+def _stuck(
+    said: Mapping[str, Mapping[str, Any]], known: Mapping[str, Position]
+) -> dict[str, list[Lack]]:
+    """Return what does not arrive of what each peer has; of none that is out of reach."""
+    here = {
+        (origin, epoch): seq
+        for origin, position in known.items()
+        for epoch, seq in epochs(position.to_json()).items()
+    }
+    found = {
+        name: stuck.stuck([Lack(*each) for each in contact["lacking"]], here, contact["now"])
+        for name, contact in said.items()
+        if _is_reachable(contact)
+    }
+    return {name: lacks for name, lacks in found.items() if lacks}
 
 
 def _peer(view: _View, name: str) -> dict[str, Any]:
@@ -196,6 +212,8 @@ def _peer(view: _View, name: str) -> dict[str, Any]:
     state = UNEQUAL if name in view.stopped else _state(view, contact)
     if state != UNEQUAL and not is_reachable:
         state = UNREACHABLE  # what it last said is old
+    elif state != UNEQUAL and name in view.stuck:
+        state = STUCK
     acknowledged = ours.get(view.own.epoch, 0)
     return _line(name, contact, is_reachable, theirs, applied, acknowledged, state)
 
@@ -272,28 +290,3 @@ def _speaks_the_same(contact: Mapping[str, Any]) -> bool:
     return bool(
         said.get("genesis") == genesis_version() and said.get("event_types") == event_types()
     )
-
-
-def _own_writes(view: _View, peers: Sequence[Mapping[str, Any]]) -> tuple[int, float | None, bool]:
-    """Return how many no peer has, the oldest's age in seconds, whether new ones are refused."""
-    lacking = _lacking(view)
-    epoch, acknowledged, _ = lacking[0] if lacking else (view.own.epoch, view.own.seq, 0)
-    own = settings.LOCATION_ID
-    with connection.cursor() as cursor:
-        cursor.execute(_OWN_WRITES, {"own": own, "epoch": epoch, "acknowledged": acknowledged})
-        unnumbered, oldest, is_recovering = cursor.fetchone()
-    if not peers:
-        return 0, None, is_recovering
-    count = sum(events for *_, events in lacking) + unnumbered
-    return count, None if oldest is None else round(oldest, 1), is_recovering
-
-
-def _lacking(view: _View) -> list[tuple[int, int, int]]:
-    """Return ``(epoch, last number any peer has, events no peer has)`` where there are such."""
-    said = [view.contacts.get(name, {}).get("heads", {}) for name in view.peers]
-    known = [epochs(heads.get(settings.LOCATION_ID)) for heads in said]
-    found = [
-        (own.epoch, max((numbers.get(own.epoch, 0) for numbers in known), default=0), own.seq)
-        for own in (*view.own.older, view.own)
-    ]
-    return [(epoch, last, seq - last) for epoch, last, seq in found if seq > last]

@@ -56,7 +56,7 @@ def test_shape(both):
     assert list(status) == [
         "location", "state", "epoch", "is_recovering", "seq", "digest", "lag_events",
         "unreplicated", "oldest_unreplicated_seconds", "peers", "dead_letters", "parked",
-        "conflicts"
+        "conflicts", "stuck"
     ]  # fmt: skip
     assert (status["location"], status["epoch"], status["seq"]) == ("loc1", 1, 5)
     assert status["digest"] == both

@@ -192,10 +192,25 @@ def test_what_does_not_move_is_stuck_said_or_not(
     monkeypatch.setattr(quiet, "ALARM_SECONDS", 0.0)
     ((kind, sentence),) = quiet.wait_until_quiet(copies.as_stack)[1]
     assert (kind, sentence.split(":")[0]) == (STUCK, "nobody says so")
-    copies.says["loc1"] = {"state": "catching up"}
+    copies.says["loc1"] = {"state": "stuck"}
     monkeypatch.setattr(quiet, "PATIENCE_SECONDS", 0.0)
     ((kind, sentence),) = quiet.wait_until_quiet(copies.as_stack)[1]
-    assert (kind, sentence.split("]")[0]) == (STUCK, "['loc1: catching up'")
+    assert (kind, sentence.split("]")[0]) == (STUCK, "['loc1: stuck'")
+
+
+def test_what_moves_has_to_be_said_by_nobody(
+    copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every look finds that something has come; then it stands still."""
+    looks = iter(range(6))
+    monkeypatch.setattr(
+        quiet, "standing", lambda _, name: (0, 0, [next(looks, 6)] if name == "loc1" else [])
+    )
+    monkeypatch.setattr(quiet, "ALARM_SECONDS", quiet.LOOK_SECONDS * 0.9)
+    seconds, ((kind, sentence),) = quiet.wait_until_quiet(copies.as_stack)
+    assert kind == STUCK
+    assert sentence.startswith("nobody says so")
+    assert seconds >= quiet.LOOK_SECONDS * 6
 
 
 def test_who_complains_is_not_quiet(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,13 +229,13 @@ def test_who_has_no_database_complains(
     connection.close()
     monkeypatch.setitem(settings.DATABASES["default"], "PORT", 1)
     copies.answer = client.get("/readyz").json()
-    assert not quiet.is_quiet(copies.as_stack)
+    assert not quiet.is_quiet(copies.as_stack, quiet.standings(copies.as_stack))
     assert quiet.complaints(copies.as_stack, "loc1") == ["database"]
 
 
 def test_who_does_not_answer_is_not_quiet_and_says_nothing(copies: Copies) -> None:
     copies.answer, copies.says = {}, {name: {} for name in LOCATIONS}
-    assert not quiet.is_quiet(copies.as_stack)
+    assert not quiet.is_quiet(copies.as_stack, quiet.standings(copies.as_stack))
     assert quiet.alarms(copies.as_stack) == []
 
 
@@ -229,7 +244,8 @@ def test_who_does_not_answer_is_not_quiet_and_says_nothing(copies: Copies) -> No
     [
         ("equal", False),
         ("local only", False),
-        ("catching up", True),
+        ("catching up", False),
+        ("stuck", True),
         ("unreachable", True),
         ("unequal", True),
         ("recovering", True),

@@ -41,9 +41,19 @@ class Command(OperatorCommand):
         self.stdout.write(f"  only here: {status['unreplicated']} events{age}")
         for name in ("conflicts", "parked", "dead_letters"):
             self.stdout.write(f"  {name.replace('_', ' ')}: {status[name]}")
+        for each in status["stuck"]:
+            self.stdout.write(f"  stuck: {_stuck(each)}")
         if status["peers"]:
             for line in columns([HEADINGS, *(_row(peer, status) for peer in status["peers"])]):
                 self.stdout.write(line)
+
+
+def _stuck(each: dict[str, Any]) -> str:
+    return (
+        f"{each['origin']} has stood at {each['applied_seq']} of {each['their_seq']} in epoch"
+        f" {each['epoch']} since {each['since']} ({each['seconds']} s),"
+        f" as {', '.join(each['peers'])} can show: {each['reason']}"
+    )
 
 
 def _row(peer: dict[str, Any], status: dict[str, Any]) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 import psycopg
@@ -10,12 +11,11 @@ import psycopg
 from ops.chaos.processes.history import STUCK, Failure
 from ops.chaos.processes.stack import ChaosStack, everywhere
 
-ALARM_SECONDS: Final = 60.0  # after the faults: from then on somebody has to say what is wrong
+ALARM_SECONDS: Final = 60.0  # where nothing has moved for so long, somebody has to say so
 PATIENCE_SECONDS: Final = 240.0
 LOOK_SECONDS: Final = 0.25
-# States in which sync_status says that not all is everywhere. For a stream that does not arrive
-# although its location answers, "catching up" is all that is said within a minute.
-SAYS_SO: Final = frozenset({"unequal", "unreachable", "recovering", "catching up"})
+# States in which sync_status says that something is wrong; "catching up" says that it moves.
+SAYS_SO: Final = frozenset({"unequal", "stuck", "unreachable", "recovering"})
 
 # What has no number yet, what Kafka has not taken yet, and where all streams stand.
 _STANDING: Final = """
@@ -49,9 +49,13 @@ def standing(stack: ChaosStack, name: str) -> Standing | None:
     return found
 
 
-def is_quiet(stack: ChaosStack) -> bool:
+def standings(stack: ChaosStack) -> dict[str, Standing | None]:
+    """Return the standing of each location."""
+    return everywhere(lambda name: standing(stack, name))
+
+
+def is_quiet(stack: ChaosStack, found: Mapping[str, Standing | None]) -> bool:
     """Whether everything has a number, is published, has arrived, and nobody complains."""
-    found = everywhere(lambda name: standing(stack, name))
     first = next(iter(found.values()))
     if first is None or first[:2] != (0, 0) or any(each != first for each in found.values()):
         return False
@@ -67,19 +71,25 @@ def complaints(stack: ChaosStack, name: str) -> list[str]:
 def wait_until_quiet(stack: ChaosStack) -> tuple[float, list[Failure]]:
     """Wait until it is quiet; return the seconds it took, and a failure if it does not come.
 
-    What takes longer than a minute has to be said by a location; what does not come at all is a
+    What has not moved for a minute has to be said by a location; what does not come at all is a
     failure, said or not.
     """
-    begun, has_asked = time.monotonic(), False
-    while not (stack.keep_alive() and is_quiet(stack)):
-        passed = time.monotonic() - begun
-        if passed > ALARM_SECONDS and not has_asked:
+    begun = moved_at = time.monotonic()
+    before, has_asked = standings(stack), False
+    found = before
+    while not (stack.keep_alive() and is_quiet(stack, found)):
+        now = time.monotonic()
+        passed = now - begun
+        if found != before:
+            before, moved_at = found, now
+        if now - moved_at > ALARM_SECONDS and not has_asked:
             has_asked = True
             if not alarms(stack):
                 return passed, [Failure(STUCK, f"nobody says so: {_told(stack)}")]
         if passed > PATIENCE_SECONDS:
             return passed, [Failure(STUCK, f"{alarms(stack)}: {_told(stack)}")]
         time.sleep(LOOK_SECONDS)
+        found = standings(stack)
     return time.monotonic() - begun, []
 
 
@@ -104,6 +114,6 @@ def do_digests_agree(stack: ChaosStack, name: str) -> bool:
 
 
 def _told(stack: ChaosStack) -> str:
-    found = everywhere(lambda name: standing(stack, name))
+    found = standings(stack)
     dead = [f"{part.location} {part.name}" for part in stack.parts if part.pid is None]
     return f"dead {dead}, outbox, unpublished and streams {found}"
