@@ -20,7 +20,8 @@ from accounts.roles import AGENT, PROVIDER, require_role
 from cockpit import audit, repairs, report_files, report_page, spreadsheets
 from cockpit.forms import AuditForm, RetryForm
 from cockpit.report_form import ReportForm
-from events import status
+from customers.conflict_rows import open_count
+from events import membership, status
 
 THEMES = frozenset({"auto", "light", "dark"})
 YEAR_SECONDS = 365 * 24 * 3600
@@ -131,4 +132,9 @@ def retry(request: HttpRequest) -> HttpResponse:
 
 
 def _sync_context() -> dict[str, Any]:
-    return {"status": status.sync_status(), **repairs.waiting()}
+    return {
+        "status": status.sync_status(),
+        "conflicts": open_count(),
+        "unsettled": membership.unsettled(),
+        **repairs.waiting(),
+    }

@@ -24,19 +24,29 @@ def positions() -> dict[str, Any]:
     with connection.cursor() as cursor:
         own = streams.own_head(cursor, settings.LOCATION_ID)
     return {
-        "heads": {origin: p.to_json() for origin, p in streams.positions().items()},
+        "heads": _heads(),
         "head": own.to_json() if own.signature else None,
         "forks": [head.to_json() for head in forks.evidence()],
     }
 
 
-def own(now: int) -> dict[str, Any]:
-    """Return this location's heartbeat; ``now`` in µs."""
-    found = positions()
+def asking(now: int) -> dict[str, Any]:
+    """Return this location's heartbeat as it is sent to a peer; ``now`` in µs.
+
+    It is read before its sender is known for sure, so it is short: who wants to know heads and keys
+    asks for them.
+    """
     digest, digest_heads, _ = contacts.own_digest()
-    statement = vouching.statement(streams.own_key())
-    said = Said(found["heads"], digest, digest_heads, now, _capabilities(), statement)
-    return {**found, **wire.said_to_json(said)}
+    return wire.said_to_json(Said(_heads(), digest, digest_heads, now, _capabilities()))
+
+
+def answer(now: int) -> dict[str, Any]:
+    """Return it as it is answered: with signed heads, and with what is known of all keys."""
+    return {**asking(now), **positions(), "locations": vouching.statement(streams.own_key())}
+
+
+def _heads() -> dict[str, Any]:
+    return {origin: position.to_json() for origin, position in streams.positions().items()}
 
 
 def _capabilities() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from consumers.errors import Refused
 from consumers.signing import sender_of
 from events import contacts, streams
 
-MOST_BODY_BYTES = 256 * 1024
+MOST_BODY_BYTES = 512 * 1024  # of the longest heartbeat there can be
 PEER_REFUSED = "peer_refused"
 
 log = structlog.get_logger("consumers.peer_routes")
@@ -82,7 +82,7 @@ def _heartbeat(request: HttpRequest, sender: str) -> HttpResponse:
     except ValueError:
         return _problem(400, "body: expected a heartbeat")
     contacts.note(sender, said, None)
-    return JsonResponse(heartbeat.own(_now()))
+    return JsonResponse(heartbeat.answer(_now()))
 
 
 def _problem(status: int, detail: str) -> HttpResponse:

@@ -40,7 +40,7 @@ class Peer:
     def exchange(self) -> tuple[dict[str, Any], int]:
         """Send a heartbeat; return the peer's and by how many ms its clock is ahead."""
         sent = self._clock()
-        answer = self._ask("POST", "heartbeat", body=json.dumps(heartbeat.own(sent)).encode())
+        answer = self._ask("POST", "heartbeat", body=json.dumps(heartbeat.asking(sent)).encode())
         clock = answer.get("clock")
         if not isinstance(clock, int):
             raise PeerFailed("malformed answer")

@@ -8,13 +8,14 @@ from typing import Any
 
 from consumers import dead_letters
 from consumers.verify import Run
+from events import vouching
 from events.chain import Head, head_from_json
 from events.contacts import Said
 from events.digest import BUCKETS_BYTES
 from events.streams import Item, Page
 
-MOST_ORIGINS = 1000
-MOST_EPOCHS = 1000
+MOST_ORIGINS = vouching.MOST_LOCATIONS
+MOST_OLDER = 2000  # former epochs of all origins
 
 
 def page_to_json(page: Page) -> dict[str, Any]:
@@ -57,14 +58,13 @@ def run_from_json(document: Any, origin: str, epoch: int) -> Run | None:
 
 
 def said_to_json(said: Said) -> dict[str, Any]:
-    """Return a heartbeat as it is sent."""
+    """Return a heartbeat as it is sent; what it says of keys, only an answer does."""
     return {
         "heads": said.heads,
         "digest": said.digest,
         "digest_heads": said.digest_heads,
         "clock": said.clock,
         "capabilities": said.capabilities,
-        "locations": said.locations,
     }
 
 
@@ -95,6 +95,8 @@ def heads_from_json(document: Any) -> dict[str, dict[str, Any]]:
         raise ValueError("not positions") from exc
     if len(found) > MOST_ORIGINS:
         raise ValueError("too many origins")
+    if sum(len(said.get("older", ())) for said in found.values()) > MOST_OLDER:
+        raise ValueError("too many epochs")
     return found
 
 
@@ -135,8 +137,6 @@ def _position(said: Any) -> dict[str, Any]:
         "chain": bytes.fromhex(said["chain"]).hex(),
     }
     older = said.get("older", [])
-    if len(older) > MOST_EPOCHS:
-        raise ValueError("too many epochs")
     if older:
         found["older"] = [_position({**one, "older": []}) for one in older]
     return found

@@ -21,7 +21,8 @@ from events.models import PeerContact
 class Said:
     """A heartbeat: positions, digest, clock (µs), capabilities; every field checked.
 
-    ``locations`` is what its sender says of all keys, unchecked (events.vouching).
+    ``locations`` is what its sender says of all keys, unchecked (events.vouching); None where it
+    only asks.
     """
 
     heads: Mapping[str, Mapping[str, Any]]  # {origin: {epoch, seq, chain}}
@@ -45,8 +46,9 @@ def note(location: str, said: Said, offset_ms: int | None) -> None:
         "digest": said.digest,
         "digest_heads": said.digest_heads,
         "capabilities": said.capabilities,
-        "vouched": vouching.heard(location, said.locations),
     }
+    if said.locations is not None:
+        values["vouched"] = vouching.heard(location, said.locations)
     if offset_ms is not None:
         values |= {"clock_offset_ms": offset_ms, "last_error": ""}
     PeerContact.objects.update_or_create(location=location, defaults=values)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -96,6 +96,12 @@ def proven(location: str, trusted: Iterable[Key], offered: Iterable[Key]) -> lis
         found += new
         believed, rest = new, [key for key in rest if key not in new]
     return found
+
+
+def signing(location: str, trusted: Collection[Key], offered: Iterable[Key]) -> list[Key]:
+    """Return the keys that sign for a location now: trusted ones, and offered ones with a proof."""
+    known = (*trusted, *proven(location, trusted, offered))
+    return [key for key in known if key.until is None]
 
 
 def _claim(location: str, value: bytes) -> bytes:

@@ -21,7 +21,7 @@ from events.chain import Head
 from events.envelope import Value
 from events.errors import EndedKey
 from events.fold import CLOSING_GROUPS, Row, RowKey, State
-from events.location_keys import Key, keys_from_json, proven
+from events.location_keys import Key, keys_from_json, proven, signing
 from events.registry import Kind, coded_uid
 from events.streams import own_key
 from events.versions import BOOLEAN, TEXT, Form
@@ -114,7 +114,8 @@ class KnownLocation:
 
 
 Signers = Mapping[str, tuple[Key, ...]]  # {location: its keys}
-Vouched = Mapping[str, Mapping[str, Any]]  # {who says so: {location: its keys as JSON}}
+# {who says so: {"keys": {location: its keys as JSON}, "signed_by": with which key}}
+Vouched = Mapping[str, Mapping[str, Any]]
 
 # One statement: it is asked before signatures are checked.
 _READ = """
@@ -174,7 +175,7 @@ def signers() -> Signers:
     found = _planted(there)
     keys = {name: {key.value: key for key in each.keys} for name, each in found.items()}
     for sender in vouched.keys() & _peers(found).keys():
-        for name, documents in vouched[sender].items():
+        for name, documents in _that_counts(found[sender], vouched[sender]).items():
             mine = keys.setdefault(name, {})
             new = [key for key in keys_from_json(documents) if key.value not in mine]
             if new and not _is_believed(sender, found.get(name), is_recovering=is_recovering):
@@ -217,6 +218,17 @@ def refuse_ended_key(seed: bytes) -> None:
     own = known()[settings.LOCATION_ID]
     if any(key.value == value and key.until is not None for key in own.keys):
         raise EndedKey
+
+
+def _that_counts(sender: KnownLocation, said: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a peer says of keys as long as the key that it signed that with is one of its.
+
+    Whoever stole it may have said it; once the key has ended, nothing of that is left.
+    """
+    keys: Mapping[str, Any] = said.get("keys", {})
+    offered = keys_from_json(keys.get(sender.name))
+    signs = {key.text for key in signing(sender.name, sender.keys, offered)}
+    return keys if said.get("signed_by") in signs else {}
 
 
 def _is_believed(sender: str, about: KnownLocation | None, *, is_recovering: bool) -> bool:

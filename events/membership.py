@@ -19,6 +19,7 @@ from events.locations import ADDRESS, KEY, NAME, RETIRED, KnownLocation
 from events.models import PeerContact
 from events.recorder import record
 from events.registry import kinds
+from events.vouching import MOST_LOCATIONS
 
 
 def add(name: str, url: str, public_key: str, author: Author) -> list[Event]:
@@ -68,6 +69,8 @@ def _checked(
     name: str, url: str, public_key: str, known: Mapping[str, KnownLocation]
 ) -> KnownLocation:
     """Return a location as it is to be entered."""
+    if name not in known and len(known) >= MOST_LOCATIONS:
+        raise InvalidValue("location", f"there are {MOST_LOCATIONS}, and that is the most")
     here = known.get(name) or KnownLocation(name, "", is_registered=False)
     address, key = _well_formed(name, url, public_key)
     for other in known.values():
@@ -145,6 +148,14 @@ def listed() -> list[dict[str, Any]]:
     """Return what is known of each location, for ``location list``."""
     contacts = {contact.location: contact for contact in PeerContact.objects.all()}
     return [_line(each, contacts.get(name)) for name, each in sorted(locations.known().items())]
+
+
+def unsettled() -> list[str]:
+    """Return the locations about which something was entered apart that cannot both be so."""
+    found = {
+        outline.entity_uid for outline in items.outlines(Filter(OPEN, kind=locations.LOCATION))
+    }
+    return [name for name in sorted(locations.known()) if locations.uid_of(name) in found]
 
 
 def _line(each: KnownLocation, contact: PeerContact | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from events import chain, heads, locations, membership, streams
 from events.drafting import Author
 from events.envelope import Event
 from events.errors import InvalidValue
-from events.location_keys import Key, proof
+from events.location_keys import MOST_KEYS, Key, proof
 from events.locations import END, KEY, KEY_ADDED, KEY_ENDED
 from events.models import EventNumber, PeerContact
 from events.recorder import record
@@ -53,6 +53,8 @@ def begin(seed: bytes, author: Author) -> Key:
     """Announce the public half of ``seed`` (32 bytes) as this location's next key; return it."""
     if standing().is_under_way:
         raise InvalidValue("key", "another one is announced already")
+    if len(locations.known()[settings.LOCATION_ID].keys) >= MOST_KEYS:
+        raise InvalidValue("key", f"this location has had {MOST_KEYS}, and that is the most")
     membership.enter_this(author)
     value = chain.public_key(seed)
     key = Key(value, proof=proof(settings.LOCATION_ID, value, streams.own_key()))

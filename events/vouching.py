@@ -17,7 +17,7 @@ from django.conf import settings
 from events import chain, locations
 from events.addresses import checked_name
 from events.envelope import canonical
-from events.location_keys import keys_from_json, proven
+from events.location_keys import keys_from_json, signing
 
 MOST_LOCATIONS: Final = 1000
 
@@ -30,9 +30,10 @@ def statement(seed: bytes) -> dict[str, Any]:
 
 
 def heard(sender: str, document: Any) -> dict[str, Any]:
-    """Return what a peer says of each location's keys; nothing unless it has signed that.
+    """Return ``{"keys": {location: keys}, "signed_by": key}`` of what a peer says; else nothing.
 
-    It may have changed its own key meanwhile: one that its former key signed will do.
+    It may have changed its own key meanwhile: one that its former key signed will do. What it says
+    counts as long as that key does: see ``locations.signers``.
     """
     try:
         message = _signed_bytes(sender, document["keys"])
@@ -43,13 +44,12 @@ def heard(sender: str, document: Any) -> dict[str, Any]:
         signature = bytes.fromhex(document["signature"])
     except (KeyError, TypeError, ValueError, AttributeError):
         return {}  # an older release says nothing
-    trusted = locations.signers().get(sender, ())
-    own = proven(sender, trusted, keys_from_json(said.get(sender)))
-    has_signed = any(
-        key.until is None and chain.is_signature(signature, message, key.value)
-        for key in (*trusted, *own)
-    )
-    return said if has_signed and len(said) <= MOST_LOCATIONS else {}
+    here = locations.known().get(sender)
+    trusted = here.keys if here else ()
+    for key in signing(sender, trusted, keys_from_json(said.get(sender))):
+        if chain.is_signature(signature, message, key.value) and len(said) <= MOST_LOCATIONS:
+            return {"keys": said, "signed_by": key.text}
+    return {}
 
 
 def _signed_bytes(sender: str, said: Any) -> bytes:

@@ -104,7 +104,7 @@ class Place:
     def beat(self, other: Place) -> None:
         """Let another location hear what this one says of itself."""
         with self.here():
-            said = json.loads(json.dumps(heartbeat.own(self.now)))
+            said = json.loads(json.dumps(heartbeat.answer(self.now)))
         with other.here():
             contacts.note(self.name, wire.said_from_json(said), 0)
 

@@ -424,7 +424,7 @@ def test_heartbeat_of_this_location_is_readable_by_another(fake):
 
     Elsewhere("loc1").create(1, surname="Own")
     number_all("loc1", streams.own_key())
-    document = json.loads(json.dumps(heartbeat.own(now_us())))
+    document = json.loads(json.dumps(heartbeat.answer(now_us())))
     said = wire.said_from_json(document)
     assert said.heads["loc1"]["seq"] == 1
     (head,) = wire.signed_heads(document)

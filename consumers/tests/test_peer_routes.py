@@ -10,7 +10,8 @@ from django.test import Client
 
 from accounts.models import Member
 from accounts.tokens import issue
-from consumers import signing
+from consumers import heartbeat, pull, signing, wire
+from consumers.peer_routes import MOST_BODY_BYTES
 from consumers.signing import Call
 from consumers.tests.origins import (
     PEERS,
@@ -21,7 +22,9 @@ from consumers.tests.origins import (
     stream_of,
 )
 from consumers.wire import buckets_from_json, run_from_json
-from events import chain, contacts, digest, streams
+from events import chain, contacts, digest, streams, vouching
+from events.addresses import is_name
+from events.location_keys import MOST_KEYS, Key
 from events.models import PeerContact
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -200,7 +203,51 @@ def test_malformed_heartbeat_is_refused(client, body):
 
 
 def test_large_body_is_not_read(client):
-    assert beat(client, b"x" * 300_000).status_code == 413
+    assert beat(client, b"x" * (MOST_BODY_BYTES + 1)).status_code == 413
+
+
+def longest() -> dict[str, Any]:
+    """Return the longest heartbeat there can be, all names and numbers as long as they may be."""
+    names = [f"l{n:031}" for n in range(vouching.MOST_LOCATIONS)]
+    assert all(is_name(name) for name in names)
+    here = {"epoch": 2**31 - 1, "seq": 2**63 - 1, "chain": "f" * 64}
+    half = wire.MOST_OLDER // 2
+    older = {names[0]: {"older": [here] * half}, names[-1]: {"older": [here] * half}}
+    return {
+        **heartbeat.asking(2**63 - 1),
+        "heads": {name: {**here, **older.get(name, {})} for name in names},
+        "digest": "f" * 64,
+        "digest_heads": {name: [here["epoch"], here["seq"]] for name in names},
+    }
+
+
+@pytest.mark.feature("S07")
+def test_the_longest_heartbeat_is_read_and_no_longer_one(client, settings):
+    said = longest()
+    body = json.dumps(said).encode()
+    assert len(body) <= MOST_BODY_BYTES <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    assert beat(client, body).status_code == 200
+    assert len(PeerContact.objects.get(location="loc2").heads) == vouching.MOST_LOCATIONS
+    heads = said["heads"]
+    first = next(iter(heads))
+    for more in (
+        {"one-more": {"epoch": 1, "seq": 1, "chain": ""}},
+        {first: {**heads[first], "older": [*heads[first]["older"], heads[first]["older"][0]]}},
+    ):
+        body = json.dumps({**said, "heads": {**heads, **more}}).encode()
+        assert beat(client, body).status_code == 400
+
+
+@pytest.mark.feature("S07")
+def test_keys_of_all_locations_fit_into_an_answer_and_are_in_no_request(client):
+    longest_key = Key(b"k" * 32, {2**31 - 1: 2**63 - 1}, b"p" * 64)
+    of_one = {f"l{0:031}": [longest_key.to_json()] * MOST_KEYS}
+    ends = len(json.dumps([2**31 - 1, 2**63 - 1])) * wire.MOST_OLDER * MOST_KEYS
+    most = len(json.dumps(of_one)) * vouching.MOST_LOCATIONS + ends
+    assert most + MOST_BODY_BYTES < pull.MOST_BYTES
+    assert "locations" not in heartbeat.asking(now())
+    answered = beat(client, json.dumps(heartbeat.asking(now())).encode()).json()
+    assert answered["locations"]["keys"].keys() == {"loc1", "loc2", "loc3"}
 
 
 def test_nothing_personal_in_refusals(client, written):

@@ -12,7 +12,9 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 
+from accounts.models import Member
 from events import (
     chain,
     contacts,
@@ -169,6 +171,21 @@ def test_an_address_nobody_else_can_reach_is_not_entered(settings):
     assert locations.known()["loc1"].url == "https://nginx:8001"
 
 
+def test_no_more_locations_than_can_tell_each_other_of_themselves(monkeypatch):
+    monkeypatch.setattr(membership, "MOST_LOCATIONS", 4)
+    assert add() == 4
+    with pytest.raises(InvalidValue, match="location: there are 4, and that is the most"):
+        add("loc5", "https://loc5.example")
+    assert add("loc4", "https://moved.example") == 1
+
+
+def test_what_only_asks_takes_back_no_word_about_keys():
+    nine = Key.from_text(public("loc9"))
+    hear("loc2", statement_of("loc2", "loc2", {"loc9": [nine]}))
+    hear("loc2", None)
+    assert keys("loc9") == {public("loc9")}
+
+
 def test_a_retired_location_is_no_peer_but_its_stream_stays_verifiable():
     add()
     assert len(membership.retire("loc2", HERE)) == 1
@@ -251,10 +268,23 @@ def test_two_addresses_entered_apart_are_told_and_settled_by_entering_it_again()
     assert locations.peers()["loc4"].url == "https://there.example"
     assert count(Filter(OPEN)) == 1
     assert "loc4" in run("list").splitlines()[-1]
+    assert membership.unsettled() == ["loc4"]
+    page = sync_page()
+    assert "Locations entered apart" in page
+    assert '">0</a>' in page, "what leads to the inbox counts only what is there"
     assert add("loc4", "https://right.example", author=Author(None, "loc1", NOW + 9)) == 1
     assert count(Filter(OPEN)) == 0
+    assert membership.unsettled() == []
+    assert "Locations entered apart" not in sync_page()
     assert locations.peers()["loc4"].url == "https://right.example"
     assert_replay_is_live()
+
+
+def sync_page() -> str:
+    client = Client()
+    member, _ = Member.objects.get_or_create(username="provider", roles=["provider"])
+    client.force_login(member)
+    return str(client.get("/sync/").content.decode())
 
 
 def written(uid: UUID) -> list[Event]:
@@ -365,7 +395,7 @@ def test_what_this_location_says_another_hears(settings):
     own = base64.b64encode(chain.public_key(own_key())).decode()
     settings.LOCATION_ID, settings.LOCATION_KEY = "loc5", test_key("key loc5")
     settings.PEERS = {"loc1": {"url": "https://loc1.example", "public_key": own}}
-    assert vouching.heard("loc1", said) == said["keys"]
+    assert vouching.heard("loc1", said) == {"keys": said["keys"], "signed_by": own}
 
 
 FALSE: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -439,6 +469,58 @@ def test_a_key_that_has_ended_proves_no_other():
     assert keys("loc4") == {public("loc4"), public("heir")}
     hear("loc4", statement_of("loc4", "later", {"loc4": [later]}))
     assert PeerContact.objects.get(location="loc4").vouched == {}
+
+
+def end(name: str, *heirs: Key, seq: int = 5) -> None:
+    """Let the registry say that a location's first key has ended, and which come after it."""
+    groups = {**membership.key_groups(heirs), END + fp(name): ended(seq)}
+    recorder.record([membership.draft(name, locations.KEY_ENDED, groups)], HERE)
+
+
+STOLEN = {
+    "its own, without a proof": ("loc4", Key.from_text(public("false"))),
+    "its own, said to be a former one": ("loc4", Key(chain.public_key(seed_of("false")), {1: 99})),
+    "that of one nobody knows": ("loc9", Key.from_text(public("false"))),
+    "of a seed, proven by nobody": ("loc3", Key.from_text(public("false"))),
+}
+
+
+@pytest.mark.feature("S10")
+@pytest.mark.parametrize("how", STOLEN)
+def test_what_a_stolen_key_vouched_for_ends_with_it(how):
+    """Its location is out of reach, so no later heartbeat takes the place of the thief's."""
+    about, false = STOLEN[how]
+    add()
+    hear("loc4", statement_of("loc4", "loc4", {about: [false]}))
+    counted = public("false") in keys(about)
+    assert counted == (about != "loc3")
+    end("loc4", next_key("loc4", "loc4", "heir"))
+    assert public("false") not in keys(about)
+    assert not locations.is_signed(head(about, "false"))
+    assert not locations.is_signature_of(about, chain.signature_of(b"x", seed_of("false")), b"x")
+    hear("loc4", statement_of("loc4", "false", {"loc4": [Key.from_text(public("false"))]}))
+    assert public("false") not in keys("loc4"), "nor does it speak for itself"
+
+
+@pytest.mark.feature("S10")
+def test_a_key_that_only_a_stolen_one_vouched_for_cannot_go_on_vouching():
+    add()
+    false = Key.from_text(public("false"))
+    hear("loc4", statement_of("loc4", "loc4", {"loc4": [false]}))
+    hear("loc4", statement_of("loc4", "false", {"loc4": [false]}))
+    assert public("false") not in keys("loc4")
+
+
+@pytest.mark.feature("S10")
+def test_what_a_location_says_after_its_change_counts_on():
+    """It signs with the heir, which the registry here does not have yet."""
+    add()
+    heir = next_key("loc4", "loc4", "heir")
+    nine = Key.from_text(public("loc9"))
+    hear("loc4", statement_of("loc4", "heir", {"loc4": [heir], "loc9": [nine]}))
+    assert keys("loc9") == {public("loc9")}
+    end("loc4", heir)
+    assert keys("loc9") == {public("loc9")}
 
 
 @pytest.mark.feature("S10")

@@ -203,6 +203,13 @@ def test_one_change_at_a_time_and_no_file_is_overwritten(announced, tmp_path):
     assert run("--out", str(tmp_path / "nowhere" / "key"))[0] == 2
 
 
+def test_no_more_keys_than_can_be_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(rotation, "MOST_KEYS", 1)
+    assert run("--out", str(tmp_path / "key"))[1] == (
+        "key: this location has had 1, and that is the most"
+    )
+
+
 def test_without_a_change_under_way_there_is_nothing_to_tell():
     assert run()[0] == 2
     assert run("--finish")[0] == 0
