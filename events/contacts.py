@@ -57,7 +57,7 @@ def note(location: str, said: Said, offset_ms: int | None) -> None:
 def note_heads(location: str, heads: Mapping[str, Mapping[str, Any]]) -> None:
     """Keep a peer's positions between two heartbeats."""
     PeerContact.objects.filter(location=location).update(
-        last_contact_at=Now(), last_error="", heads=heads, lacking=stuck.lacking(location, heads)
+        last_contact_at=Now(), last_error="", heads=heads
     )
 
 

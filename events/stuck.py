@@ -1,8 +1,8 @@
 """Streams that do not arrive although a peer that answers has them: which, since when, and why.
 
-With each word of a peer this location keeps what of it is not here, and since when its last number
-here has been the same (``PeerContact.lacking``). What moves, however slowly, begins anew each time;
-so does everything after a peer's silence, which is an alarm of its own (events.status).
+With each heartbeat of a peer this location keeps what of it is not here, and since when its last
+number here has been the same (``PeerContact.lacking``). What moves, however slowly, begins anew
+each time; so does all after a peer's silence, which is an alarm of its own (events.status).
 """
 
 from __future__ import annotations

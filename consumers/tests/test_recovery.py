@@ -189,6 +189,6 @@ def test_former_epochs_travel_and_are_compared():
     assert streams.epochs(told["loc2"]) == {1: 9, 2: 3}
     assert comparable({"loc2": position}) == {"loc2": [1, 9, 2, 3]}
     with pytest.raises(ValueError, match="epochs"):
-        wire.heads_from_json({"loc2": {**NOTHING, "older": [NOTHING] * 1001}})
+        wire.heads_from_json({"loc2": {**NOTHING, "older": [NOTHING] * (wire.MOST_OLDER + 1)}})
     with pytest.raises(ValueError, match="number"):
         wire.heads_from_json({"loc2": {**NOTHING, "older": [{**NOTHING, "seq": -1}]}})
