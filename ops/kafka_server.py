@@ -41,6 +41,7 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 log.cleanup.policy=delete
 """
+CLUSTER_ID: Final = "cluster.id="
 
 
 class KafkaError(Exception):
@@ -63,6 +64,7 @@ class KafkaServer:
         doors: Sequence[tuple[int, int]] = (),
     ) -> None:
         self.directory = directory.absolute()
+        self._data = self.directory / "data"
         self.port = port
         self._controller_port = controller_port
         self._doors = doors
@@ -72,6 +74,14 @@ class KafkaServer:
     def bootstrap(self) -> str:
         """The address clients connect to."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def cluster_id(self) -> str:
+        """Which cluster it is; after ``wipe`` another one begins."""
+        text = (self._data / "meta.properties").read_text(encoding="utf-8")
+        return next(
+            line.removeprefix(CLUSTER_ID) for line in text.splitlines() if CLUSTER_ID in line
+        )
 
     @property
     def pid(self) -> int | None:
@@ -111,7 +121,7 @@ class KafkaServer:
     def wipe(self) -> None:
         """End the broker at once and delete all it holds; ``start`` begins another cluster."""
         self.kill()
-        shutil.rmtree(self.directory / "data", ignore_errors=True)
+        shutil.rmtree(self._data, ignore_errors=True)
 
     def _end(self, number: signal.Signals) -> None:
         process, self._process = self._process, None
@@ -130,7 +140,7 @@ class KafkaServer:
         configuration = self.directory / "server.properties"
         # Each time: its data may lie there since a run that had other ports.
         configuration.write_text(self._properties(), encoding="utf-8")
-        if (self.directory / "data" / "meta.properties").exists():
+        if (self._data / "meta.properties").exists():
             return
         cluster_id = new_cluster_id()
         done = subprocess.run(  # noqa: S603 - our own Java and jars

@@ -189,19 +189,18 @@ class Kafka:
     name = BROKER
     location: str | None = None
 
-    def __init__(
-        self,
-        directory: Path,
-        port: int,
-        controller_port: int,
-        doors: Sequence[tuple[int, int]] = (),
-    ) -> None:
-        self._server = KafkaServer(directory, port, controller_port, doors)
+    def __init__(self, server: KafkaServer) -> None:
+        self._server = server
 
     @property
     def bootstrap(self) -> str:
         """Where it answers."""
         return self._server.bootstrap
+
+    @property
+    def cluster_id(self) -> str:
+        """Which cluster it is: a wiped one begins another."""
+        return self._server.cluster_id
 
     @property
     def pid(self) -> int | None:

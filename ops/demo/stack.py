@@ -23,6 +23,7 @@ from ops.demo.locations import (
 )
 from ops.demo.parts import Broker, Kafka, Part, Postgres, Program
 from ops.demo.places import LOCATIONS, InternalPorts, Places
+from ops.kafka_server import KafkaServer
 from ops.processes import command_of
 
 PROCESSES: Final = ("web", "sequencer", "consumer", "metrics")
@@ -62,7 +63,7 @@ class Stack:
         if broker == "kafka":
             port = ports.take()
             directory = self._places.directory / "kafka" / f"data-{port}"
-            return Kafka(directory, port, ports.take())
+            return Kafka(KafkaServer(directory, port, ports.take()))
         folder = self._places.directory
         environment = functools.partial(child_environment, {})
         return Broker(environment, folder / "broker.address", folder / "broker.log")

@@ -39,6 +39,7 @@ from ops.demo.places import (
 from ops.demo.screen import Screen
 from ops.demo.stack import Stack
 from ops.demo.story import tell
+from ops.kafka_server import KafkaServer
 
 CLIENTS: Final = "clients"  # who connects to a location from outside
 SETTINGS: Final = "ops.chaos.processes.settings"
@@ -86,7 +87,7 @@ class ChaosStack(Stack):
         """Return the real Kafka, with a door for each location."""
         port = ports.take()
         directory = self._places.directory / "kafka" / f"data-{port}"
-        return Kafka(directory, port, ports.take(), self._doors)
+        return Kafka(KafkaServer(directory, port, ports.take(), self._doors))
 
     def environment(self, location: Location) -> Environment:
         """Return a location's settings, with its own way to Kafka."""
