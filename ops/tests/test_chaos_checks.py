@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
@@ -34,6 +35,8 @@ class Copies:
 
     def __init__(self, urls: dict[str, DatabaseUrls]) -> None:
         self._urls = urls
+        self.kafka = SimpleNamespace(cluster_id="one")
+        self.run: Callable[..., CompletedProcess[str]]
         self.says: dict[str, dict[str, Any]] = {name: {"state": "equal"} for name in LOCATIONS}
         self.answer: dict[str, Any] = {"status": "ready", "failing": [], "degraded": []}
 
@@ -142,6 +145,32 @@ def test_events_are_looked_at_once_and_judged_always(copies: Copies, history: Hi
         assert checker.light() == []
     copies.write("of nobody", *LOCATIONS)
     assert [{f.kind for f in checker.light()} for _ in range(2)] == [{PHANTOM}, {PHANTOM}]
+
+
+def test_a_gap_is_seen(copies: Copies, history: History) -> None:
+    copies.write(acknowledged(history), *LOCATIONS)
+    assert found(copies, history) == set()
+    for name in LOCATIONS:
+        copies.plant(name, "events_eventnumber", "UPDATE events_eventnumber SET seq = seq + 1")
+    assert found(copies, history) == {LOST}
+
+
+def test_a_kafka_has_what_is_numbered_since_it_began(copies: Copies, history: History) -> None:
+    checker, told = Checker(copies.as_stack, history), []
+
+    def run(name: str, *command: str) -> CompletedProcess[str]:
+        told.append(json.loads(command[-1]))
+        return CompletedProcess(command, 0, "", "")
+
+    copies.run = run
+    copies.write("before", *LOCATIONS)
+    checker.begin()
+    for cluster in ("one", "another", "another"):
+        copies.kafka.cluster_id = cluster
+        copies.write(acknowledged(history), *LOCATIONS)
+        checker.light()
+        assert list(checker._in_topics("loc1")) == []
+    assert told == [{"loc1 1": 1}, {"loc1 1": 3}, {"loc1 1": 3}]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -105,8 +106,11 @@ def test_a_fault_that_begins_slowly_shortens_none(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(episodes, "time", time)
     monkeypatch.setitem(cast("dict[str, Kind]", KINDS), "any", Kind(happens, (), frozenset, (0, 0)))
     stack = cast("ChaosStack", SimpleNamespace(keep_alive=lambda: True))
-    episodes.play(stack, [Fault("any", "slow", 0.0, 5.0, 10.0), Fault("any", "beside", 0.0, 5.0)])
+    slow, beside = Fault("any", "slow", 0.0, 5.0, 10.0), Fault("any", "beside", 0.0, 5.0)
+    seen: list[Sequence[Fault]] = []
+    episodes.play(stack, [slow, beside], seen.append)
     assert lasted == {"slow": pytest.approx(5, abs=0.2), "beside": pytest.approx(5, abs=0.2)}
+    assert [list(each) for each, _ in groupby(seen)] == [[slow, beside], []]
 
 
 def line(number: int, *failures: Failure) -> dict[str, object]:

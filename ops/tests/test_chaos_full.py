@@ -40,11 +40,11 @@ class Told:
         self.digest = "one"  # of all but loc1
         self.state: dict[str, Any] = {
             "state": "equal", "digest": "one", "conflicts": 0, "lag_events": 0, "unreplicated": 0,
-            "parked": 0, "dead_letters": 0, "peers": [{"state": "equal"}],
+            "parked": 0, "dead_letters": 0, "peers": [{"state": "equal", "reachable": True}],
         }  # fmt: skip
 
     def run(self, name: str, *command: str) -> CompletedProcess[str]:
-        code, said = self.says.get(command[-1], (0, ""))
+        code, said = self.says.get(command[1] if command[0] == "-m" else command[0], (0, ""))
         return CompletedProcess(command, code, said, "An error.")
 
     def manage(self, name: str, command: str, *flags: str) -> CompletedProcess[str]:
@@ -118,15 +118,33 @@ def test_what_the_oracle_finds(
     assert [kind for kind, _ in checker._by_oracle("loc1")] == kinds
 
 
+@pytest.mark.parametrize(
+    ("code", "said", "sentences"),
+    [
+        (0, "", []),
+        (0, "Kafka lacks one\nKafka lacks another\n", ["Kafka lacks one", "Kafka lacks another"]),
+        (1, "", ["the topics are not read at loc1: An error."]),
+    ],
+)
+def test_what_the_topics_are_said_to_be(
+    told: Told, checker: Checker, code: int, said: str, sentences: list[str]
+) -> None:
+    told.says["ops.chaos.processes.topics"] = (code, said)
+    assert list(checker._in_topics("loc1")) == [Failure(DIVERGENT, each) for each in sentences]
+
+
 def test_who_never_says_equal_is_stuck(
     told: Told, checker: Checker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert checker._standing() == []
     monkeypatch.setattr(checks, "EQUAL_SECONDS", 0.0)
-    for state in ({}, {**told.state, "parked": 1}, {**told.state, "state": "catching up"}):
-        told.state = state
+    right, silent = told.state, [{"state": "equal", "reachable": False}]
+    for wrong in ({"parked": 1}, {"state": "catching up"}, {"peers": silent}):
+        told.state = {**right, **wrong}
         ((kind, sentence),) = checker._standing()
         assert (kind, sentence[:4]) == (STUCK, "I10:")
+    told.state = {}
+    assert [kind for kind, _ in checker._standing()] == [STUCK]
 
 
 def test_who_says_equal_of_another_state_is_not(told: Told, checker: Checker) -> None:

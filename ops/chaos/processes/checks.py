@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from ops.chaos.processes import oracle, quiet, tables
+from ops.chaos.processes import oracle, people, quiet, tables
 from ops.chaos.processes.history import (
     ACKNOWLEDGED,
     DIVERGENT,
@@ -32,6 +32,11 @@ FROM events_eventnumber n JOIN events_event e USING (event_id)
 WHERE n.seq > coalesce((%(seen)s::jsonb ->> concat_ws(' ', n.origin, n.epoch))::bigint, 0)
 """
 _IDS: Final = "SELECT event_id::text FROM events_event"
+# Streams that are not 1, 2, 3 …, each number an event.
+_GAPS: Final = """
+SELECT origin, epoch FROM events_eventnumber GROUP BY origin, epoch
+HAVING (min(seq), max(seq), count(event_id)) <> (1, count(*), count(*))
+"""
 
 
 class Checker:
@@ -41,12 +46,22 @@ class Checker:
         self._stack, self._history = stack, history
         self._seen: dict[str, int] = {}  # last number looked at, by stream
         self._log: list[Made] = []
+        self._kafka = ""  # which cluster
+        self._since: Mapping[str, int] = {}  # what is numbered beyond must be in it
         self._turn = 0
+
+    def begin(self) -> None:
+        """Read what is there before clients write."""
+        self._read_on()
+        self._look_at_kafka()
 
     def light(self) -> list[Failure]:
         """Check that all locations hold the same, and that it is what clients were told."""
         _, failures = tables.compare(self._stack)
         self._read_on()
+        self._look_at_kafka()
+        gaps = self._stack.rows(LOCATIONS[0], _GAPS)
+        failures += [Failure(LOST, f"I6: {at} {epoch} has a gap") for at, epoch in gaps]
         writes = list(self._history.writes.values())
         failures += judge(writes, self._log)
         return [*failures, *self._lost_somewhere(failures), *self._history.failures]
@@ -57,8 +72,10 @@ class Checker:
         failures += self._standing()
         for of_one in everywhere(self._by_commands).values():
             failures += of_one
+        failures += people.check(self._stack, list(self._history.writes.values()))
         self._turn += 1
-        return failures + list(self._by_oracle(LOCATIONS[self._turn % len(LOCATIONS)]))
+        name = LOCATIONS[self._turn % len(LOCATIONS)]
+        return [*failures, *self._in_topics(name), *self._by_oracle(name)]
 
     def _read_on(self) -> None:
         """Read the events numbered since; that all locations have the same is seen elsewhere."""
@@ -67,6 +84,12 @@ class Checker:
             stream = f"{origin} {epoch}"
             self._seen[stream] = max(self._seen.get(stream, 0), seq)
             self._log.append(_made(json.loads(raw)))
+
+    def _look_at_kafka(self) -> None:
+        """Expect nothing that was numbered before of a Kafka that has begun anew."""
+        cluster = self._stack.kafka.cluster_id
+        if cluster != self._kafka:
+            self._kafka, self._since = cluster, dict(self._seen)
 
     def _lost_somewhere(self, failures: Iterable[Failure]) -> list[Failure]:
         """Return the acknowledged writes whose events are not everywhere, where sets differ."""
@@ -119,6 +142,14 @@ class Checker:
             )
         return failures
 
+    def _in_topics(self, name: str) -> Iterator[Failure]:
+        """Compare what Kafka holds with what a location holds."""
+        done = self._stack.run(name, "-m", "ops.chaos.processes.topics", json.dumps(self._since))
+        if done.returncode != 0:
+            yield Failure(DIVERGENT, f"the topics are not read at {name}: {done.stderr[-300:]}")
+        for sentence in done.stdout.splitlines():
+            yield Failure(DIVERGENT, sentence)
+
     def _by_oracle(self, name: str) -> Iterator[Failure]:
         """Compare with the second fold, and every value with what its client sent."""
         done = self._stack.run(name, "-m", "ops.chaos.processes.oracle")
@@ -152,7 +183,7 @@ def _is_settled(status: Mapping[str, Any]) -> bool:
     return (
         status.get("state") == "equal"
         and not any(status[n] for n in ("lag_events", "unreplicated", "parked", "dead_letters"))
-        and all(peer["state"] == "equal" for peer in status["peers"])
+        and all(peer["state"] == "equal" and peer["reachable"] for peer in status["peers"])
     )
 
 

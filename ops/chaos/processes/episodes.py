@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Final
 
@@ -12,6 +12,7 @@ from ops.chaos.processes.faults import KINDS, Fault, begin, drawn
 from ops.chaos.processes.stack import ChaosStack
 
 Episode = Sequence[Fault]
+Look = Callable[[Sequence[Fault]], None]
 
 # How many faults at once, out of ten episodes.
 _HOW_MANY: Final = (1, 1, 1, 1, 1, 2, 2, 2, 3, 3)
@@ -47,11 +48,14 @@ def parts(fault: Fault) -> frozenset[str]:
     return KINDS[fault.kind].parts(fault.where)
 
 
-def play(stack: ChaosStack, faults: Episode) -> None:
-    """Let faults begin and end when they should, starting again meanwhile what has died."""
+def play(stack: ChaosStack, faults: Episode, look: Look) -> None:
+    """Let faults begin and end when they should, starting again meanwhile what has died.
+
+    ``look`` is told again and again which of them last.
+    """
     started = time.monotonic()
     waiting = sorted(faults, key=lambda fault: fault.after)
-    lasting: list[tuple[float, ExitStack]] = []
+    lasting: list[tuple[float, Fault, ExitStack]] = []
     with ExitStack() as ended_anyway:
         while waiting or lasting:
             while waiting and waiting[0].after <= time.monotonic() - started:
@@ -59,9 +63,10 @@ def play(stack: ChaosStack, faults: Episode) -> None:
                 one = ExitStack()
                 one.enter_context(begin(stack, fault))
                 ended_anyway.callback(one.close)
-                lasting.append((time.monotonic() + fault.seconds, one))
-            for end, one in [each for each in lasting if each[0] <= time.monotonic()]:
-                one.close()
-                lasting.remove((end, one))
+                lasting.append((time.monotonic() + fault.seconds, fault, one))
+            for each in [each for each in lasting if each[0] <= time.monotonic()]:
+                each[-1].close()
+                lasting.remove(each)
+            look([fault for _, fault, _ in lasting])
             stack.keep_alive()
             time.sleep(TICK_SECONDS)

@@ -198,7 +198,7 @@ _FROM: Final = tuple(f"{name}>*" for name in LOCATIONS)
 _TO_BROKER: Final = tuple(f"{name}>{BROKER}" for name in LOCATIONS)
 _FROM_CLIENTS: Final = tuple(f"{CLIENTS}>{name}" for name in LOCATIONS)
 _ALONE: Final = tuple(f"{name}=*" for name in LOCATIONS)
-_DOWN, _CUT, _PAUSE = (0.2, 8.0), (4.0, 15.0), (2.0, 15.0)
+_DOWN, _CUT, _PAUSE, _AWAY = (0.2, 8.0), (4.0, 15.0), (2.0, 15.0), (1.0, 60.0)
 
 DISK_FULL: Final = "disk full"
 KINDS: Final[Mapping[str, Kind]] = {
@@ -210,7 +210,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         f"{name} stopped": Kind(stopped, tuple(f"{at} {name}" for at in LOCATIONS), _itself, _PAUSE)
         for name in PROCESSES
     },
-    "broker killed": Kind(killed, (BROKER,), _itself, _DOWN),
+    "broker killed": Kind(killed, (BROKER,), _itself, _AWAY),
     "broker stopped": Kind(stopped, (BROKER,), _itself, _PAUSE),
     "broker wiped": Kind(wiped, (BROKER,), _itself, _DOWN),
     "cut both ways": Kind(spoilt(Mode.REFUSED), _PAIRS, _ways, _CUT),
@@ -226,7 +226,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "off the broker": Kind(spoilt(Mode.REFUSED), _TO_BROKER, _ways, _CUT),
     "broker silent": Kind(spoilt(Mode.SILENT), _TO_BROKER, _ways, _CUT),
     "broker's answers late": Kind(spoilt(Mode.DEAF), _TO_BROKER, _ways, _CUT),
-    "off everything": Kind(spoilt(Mode.REFUSED), _ALONE, _ways, _CUT),
+    "off everything": Kind(spoilt(Mode.REFUSED), _ALONE, _ways, _AWAY),
     "clients' answers lost": Kind(spoilt(Mode.UNHEARD), _FROM_CLIENTS, _ways, _CUT),
     "clock": Kind(clock_wrong, LOCATIONS, _clock, _CUT),
     "restored": Kind(restored, LOCATIONS, _whole, _PAUSE),

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
@@ -98,6 +99,11 @@ class History:
         with self._lock:
             self.failures.append(Failure(kind, sentence))
             self._keep({"failed": [kind, sentence]})
+
+    def since(self, count: int) -> list[Write]:
+        """Return the writes that were sent after so many others."""
+        with self._lock:
+            return list(islice(self.writes.values(), count, None))
 
     def tally(self) -> Counter[str]:
         """Return how many were sent, and how many ended how."""

@@ -14,7 +14,8 @@ from ops.chaos.processes.batches import Importer
 from ops.chaos.processes.checks import Checker
 from ops.chaos.processes.episodes import Episode, episode, play
 from ops.chaos.processes.faults import DISK_FULL, KINDS
-from ops.chaos.processes.history import STUCK, Failure, History
+from ops.chaos.processes.going_on import Arrivals, interrupted
+from ops.chaos.processes.history import ACKNOWLEDGED, STUCK, Failure, History
 from ops.chaos.processes.quiet import PATIENCE_SECONDS, wait_until_quiet
 from ops.chaos.processes.report import Report, described
 from ops.chaos.processes.stack import LOOK_SECONDS, ChaosStack
@@ -24,7 +25,8 @@ from ops.demo.places import LOCATIONS, DemoError, Places
 FULL_EVERY: Final = 10  # episodes
 SHARED: Final = 6  # records that everybody changes: one always, the others for some episodes
 NEW_SHARED: Final = 2  # an episode
-BEFORE_SECONDS, AFTER_SECONDS = 1.0, 2.0  # of writing, before the faults and after
+BEFORE_SECONDS: Final = 1.0  # of writing before the faults
+AFTER: Final = 6  # writes that each location takes after them
 
 Say = Callable[[str], None]
 
@@ -58,6 +60,7 @@ class Run:
         try:
             with log.open("a", encoding="utf-8") as out:
                 self.stack.start(out)
+            self._checker.begin()
             self._clients = [self._client(name) for name in LOCATIONS for _ in range(CLIENTS)]
             self._share(SHARED)
             if not self._records.hot:
@@ -81,14 +84,7 @@ class Run:
         """Play one episode and check what has to hold afterwards."""
         begun, number = time.monotonic(), len(self._report.episodes)
         self._share(NEW_SHARED)
-        dice = random.Random(f"{self._report.head['seed']} {number} files")
-        importer = Importer(self.stack, self.history, self._records, self._report.directory, dice)
-        with everybody_writing([*self._clients, importer]):
-            self._let_write(BEFORE_SECONDS)
-            play(self.stack, faults)
-            found, self.stack.failures = self.stack.failures, []
-            failures = found or self._recover()
-            self._let_write(AFTER_SECONDS)
+        failures = self._break(faults, number)
         quiet_seconds, stuck = (0.0, []) if failures else wait_until_quiet(self.stack)
         failures += stuck
         checked = time.monotonic()
@@ -110,6 +106,21 @@ class Run:
         }
         self._report.keep(line)
         self._tell(line, failures)
+
+    def _break(self, faults: Episode, number: int) -> list[Failure]:
+        """Break things while all write, and mend them; return what did not go on as it has to."""
+        begun, sent = time.monotonic(), len(self.history.writes)
+        dice = random.Random(f"{self._report.head['seed']} {number} files")
+        importer = Importer(self.stack, self.history, self._records, self._report.directory, dice)
+        arrivals = Arrivals(self.stack, faults)
+        with everybody_writing([*self._clients, importer]):
+            self._let_write(BEFORE_SECONDS)
+            play(self.stack, faults, arrivals.look)
+            found, self.stack.failures = self.stack.failures, []
+            failures = found or self._recover() or self._wait_for_writes()
+            seconds = time.monotonic() - begun
+        noticed = interrupted(faults, self.history.since(sent), seconds)
+        return [*failures, *arrivals.failures(), *noticed]
 
     def end(self) -> None:
         """Check everything once more, restart everything, and see that no byte has changed."""
@@ -157,6 +168,20 @@ class Run:
                 return [Failure(STUCK, f"cannot be started again: {dead}")]
             time.sleep(LOOK_SECONDS)
         return []
+
+    def _wait_for_writes(self) -> list[Failure]:
+        """Wait until every location takes writes again."""
+        sent = len(self.history.writes)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            writes = self.history.since(sent)
+            taken = Counter(w.location for w in writes if w.outcome == ACKNOWLEDGED)
+            if all(taken[name] >= AFTER for name in LOCATIONS):
+                return []
+            if time.monotonic() > deadline:
+                return [Failure(STUCK, f"not all take writes again: {dict(taken)}")]
+            self.stack.keep_alive()
+            time.sleep(LOOK_SECONDS)
 
     def _let_write(self, seconds: float) -> None:
         until = time.monotonic() + seconds
