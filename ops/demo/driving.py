@@ -7,9 +7,8 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,7 @@ import httpx
 
 from ops.demo import requests
 from ops.demo.entering import MARKER
-from ops.demo.locations import child_environment, manage, read_environment
+from ops.demo.locations import child_environment, manage
 from ops.demo.places import CHECKOUT, LOCATIONS, DemoError, Places, is_free, write_privately
 from ops.postgres import Cluster
 
@@ -111,24 +110,6 @@ class DrivenDemo:
     def word(self, word: str, whom: str) -> None:
         """Say ``cut`` or ``heal`` of a location or the broker."""
         requests.ask(self.places, word, whom)
-
-    def manage(self, name: str, *arguments: str, codes: Sequence[int] = (0,)) -> str:
-        """Run a management command at a location; return what it prints.
-
-        ``DemoError`` if it ends with none of ``codes``.
-        """
-        values = read_environment(self.places.directory / name / "environment")
-        done = subprocess.run(  # noqa: S603 - our own command
-            [sys.executable, "manage.py", *arguments],
-            cwd=CHECKOUT,
-            env=child_environment(values),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode not in codes:
-            raise DemoError(f"{name}: `manage.py {arguments[0]}` failed: {done.stderr}")
-        return done.stdout
 
 
 @contextmanager
