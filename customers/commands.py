@@ -9,7 +9,7 @@ from uuid import UUID
 
 from customers import details
 from customers.kinds import ENTITY
-from events import heads, log
+from events import heads, log, recovery
 from events.drafting import Author, Draft
 from events.envelope import Fields
 from events.errors import AlreadyExists, InvalidValue, Unknown
@@ -130,6 +130,7 @@ def delete_customer(
 def restore_customer(entity_uid: UUID, author: Author, *, reason: str | None = None) -> bool:
     """Open a closed customer again, with what was entered meanwhile. False if it is open."""
     opened = {"deleted": {"value": False}}
+    recovery.refuse()
     if not _exists_deleted(entity_uid):
         return False
     return _record(

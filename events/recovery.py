@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from events import chain
 from events.chain import Head
+from events.errors import Recovering
 from events.streams import keep_head, own_head
 
 # A writer asks with the mark it sets anyway (events.guard).
@@ -43,6 +44,15 @@ def is_recovering() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(_IS_RECOVERING)
         return bool(cursor.fetchone()[0])
+
+
+def refuse() -> None:
+    """Raise ``Recovering`` while this location takes no writes.
+
+    For who would say without ``record()`` that all is so already: the opposite may not be back yet.
+    """
+    if is_recovering():
+        raise Recovering
 
 
 def begin() -> None:

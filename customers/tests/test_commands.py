@@ -12,8 +12,8 @@ from customers import commands, queries
 from customers.commands import Basis, When
 from customers.differences import diff
 from customers.models import Entity, EntityDetail, SearchKey
-from events import log
-from events.errors import AlreadyExists, InvalidValue, Stale, Unknown
+from events import log, recovery
+from events.errors import AlreadyExists, InvalidValue, Recovering, Stale, Unknown
 from events.models import Event, Outbox
 from events.recorder import Author
 from events.stamp import to_datetime
@@ -208,6 +208,12 @@ class TestDelete:
         assert commands.restore_customer(ana, author())
         assert queries.get(ana).values == {"name": "Ana", "surname": "Kovač", "phone": "1"}
         assert not commands.restore_customer(ana, author())
+
+    @pytest.mark.feature("S07")
+    def test_is_not_said_to_be_undone_before_it_is_back_after_a_restore(self, ana: UUID) -> None:
+        recovery.begin()
+        with pytest.raises(Recovering):
+            commands.restore_customer(ana, author())  # open here: its deletion is elsewhere
 
     @pytest.mark.feature("T04")
     def test_shows_in_a_diff(self, ana: UUID) -> None:
