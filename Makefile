@@ -1,7 +1,8 @@
 # Everything one does in a checkout. Needs python3 >= 3.11 with venv, and make.
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types fmt bench browser-test kafka-test kafka elasticsearch-test \
-	elasticsearch lock venv venv-dev styles mutants secrets chaos chaos-simulation chaos-processes
+	elasticsearch lock venv venv-dev styles mutants secrets chaos chaos-simulation chaos-processes \
+	chaos-operations
 
 PYTHON ?= python3
 DEMO ?=
@@ -13,6 +14,7 @@ FROM_SEED ?= 1
 OPERATIONS ?= 200
 MINUTES ?= 60
 SEED ?=
+TIMES ?= 5
 BIN := .venv/bin
 CODE := accounts cockpit consumers customers events ops sins tests manage.py conftest.py
 # Needs more than Python: run by their own targets and in CI.
@@ -74,6 +76,10 @@ chaos-simulation: venv-dev ## Simulate (SEEDS=1000 FROM_SEED=1 OPERATIONS=200)
 
 chaos-processes: kafka ## Kill, cut and fill real processes (MINUTES=60 SEED=drawn)
 	$(BIN)/python -m ops.chaos.processes --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+chaos-operations: kafka ## Restore, wipe, upgrade, change keys while all write (TIMES=5 SEED=drawn)
+	$(BIN)/python -m ops.chaos.processes --times $(TIMES) $(if $(SEED),--seed $(SEED)) \
+		--only restored --only "broker wiped" --only upgraded --only "key changed"
 
 browser-test: venv-dev styles ## Run the tests that need Chromium
 	$(BIN)/pytest -m browser $(TESTS)

@@ -26,6 +26,7 @@ from ops.demo.places import LOCATIONS
 from tests.databases import TestDatabases
 
 UID = str(uuid4())
+TYPE = "customers.details_changed"
 
 
 class Copies:
@@ -51,12 +52,12 @@ class Copies:
             connection.execute(statement, values)
             connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
-    def write(self, request_id: str, *names: str) -> None:
+    def write(self, request_id: str, *names: str, event_type: str = TYPE) -> None:
         """Plant an event of loc1 with its number at these locations."""
         event_id = str(uuid4())
         raw = {
             "event_id": event_id, "request_id": request_id, "origin": "loc1", "entity_uid": UID,
-            "tx": event_id, "tx_size": 1, "set": {"notes": {}},
+            "tx": event_id, "tx_size": 1, "set": {"notes": {}}, "type": event_type,
         }  # fmt: skip
         for name in names:
             self.plant(name, "events_event", _EVENT, (event_id, UID, event_id, json.dumps(raw)))
@@ -136,6 +137,11 @@ def test_what_is_not_everywhere_is_lost(copies: Copies, history: History) -> Non
 def test_what_nobody_asked_for_is_a_phantom(copies: Copies, history: History) -> None:
     copies.write("of nobody", *LOCATIONS)
     assert found(copies, history) == {PHANTOM}
+
+
+def test_what_the_registry_says_nobody_has_to_ask_for(copies: Copies, history: History) -> None:
+    copies.write("of the command", *LOCATIONS, event_type="events.location_key_added")
+    assert found(copies, history) == set()
 
 
 def test_events_are_looked_at_once_and_judged_always(copies: Copies, history: History) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,10 +22,12 @@ from ops.chaos.processes import clock, document, episodes
 from ops.chaos.processes.__main__ import CANNOT, PASSED, main
 from ops.chaos.processes.disk import SmallDisk, can_mount
 from ops.chaos.processes.episodes import episode, parts
-from ops.chaos.processes.faults import KINDS, Fault, Kind, ways
+from ops.chaos.processes.faults import KINDS, OPERATED, Fault, Kind, ways
 from ops.chaos.processes.history import ACKNOWLEDGED, LOST, UNKNOWN, Failure
 from ops.chaos.processes.report import Report, described
+from ops.chaos.processes.run import Run, chosen
 from ops.chaos.processes.stack import ChaosStack
+from ops.demo.driving import first_port
 from ops.demo.places import CHECKOUT
 from ops.postgres import Cluster, free_port
 
@@ -172,6 +175,35 @@ def test_a_run_is_gone_on_with_for_its_minutes(
     monkeypatch.setattr(chaos, "Run", lambda *_: run)
     assert main(["--resume", str(path), *flags]) == PASSED
     run.go_on.assert_called_once_with(minutes)
+
+
+def test_a_run_of_chosen_kinds_is_over_when_each_has_led_so_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chaos, "java", lambda: None)
+    monkeypatch.setattr(chaos, "library", lambda: None)
+    reports: list[Report] = []
+
+    def begin(report: Report, _: object) -> MagicMock:
+        reports.append(report)
+        return MagicMock(has_failed=True)
+
+    monkeypatch.setattr(chaos, "Run", begin)
+    flags = ["--only", "upgraded", "--only", "restored", "--times", "5"]
+    main([*flags, "--seed", "7", "--report", str(tmp_path / "run.jsonl")])
+    one = MagicMock(has_failed=False, kinds=["upgraded", "restored"], _report=reports[0])
+    one._is_over = partial(Run._is_over, one)
+    one.play = lambda faults: reports[0].keep({**line(0), "faults": [f._asdict() for f in faults]})
+    Run.go_on(one, 0.0)
+    assert reports[0].faults() == {"upgraded": 5, "restored": 5}
+    assert reports[0].head["skipped"] == []
+
+
+def test_nobody_operates_who_is_not_asked_to(tmp_path: Path) -> None:
+    assert set(OPERATED) <= set(KINDS)
+    begun = partial(Report.begun, seed=7, first_port=first_port(), skipped=["disk full"])
+    assert set(chosen(begun(tmp_path / "1.jsonl").head)) == {*KINDS} - {*OPERATED, "disk full"}
+    assert chosen(begun(tmp_path / "2.jsonl", only=OPERATED).head) == [*OPERATED]
 
 
 def test_a_line_that_a_crash_has_torn_is_no_line(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from unittest.mock import create_autospec
 import psycopg
 import pytest
 
+from ops.chaos.processes import releases
 from ops.chaos.processes.disk import SmallDisk
 from ops.chaos.processes.faults import DISK_FULL, Fault, begin
 from ops.chaos.processes.history import STUCK
@@ -64,6 +65,13 @@ def test_what_a_fault_ends_has_not_died_by_itself(stack: ChaosStack, process: Pr
     assert not stack.keep_alive()
     assert stack.keep_alive()
     assert stack.take_died() == []
+
+
+def test_a_location_is_of_its_release(stack: ChaosStack) -> None:
+    stack.set_release("loc2", 3)
+    told = [stack.child(location)[releases.VARIABLE] for location in stack.locations]
+    assert told == ["0", "3", "0"]
+    assert stack.process("web", stack.locations[1])[releases.VARIABLE] == "3"
 
 
 def runs(process: Process) -> bool:

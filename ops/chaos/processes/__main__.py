@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Final
 
 from ops.chaos.processes.disk import NEEDS_ROOT, can_mount
-from ops.chaos.processes.faults import DISK_FULL
+from ops.chaos.processes.faults import DISK_FULL, KINDS, OPERATED
 from ops.chaos.processes.report import Report, UnusableReportError
 from ops.chaos.processes.run import Run
 from ops.demo.driving import first_port
@@ -59,6 +59,13 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help=f"how long, in all ({MINUTES})")
     parser.add_argument("--seed", type=int, help="which faults; drawn and said if not given")
     parser.add_argument("--report", type=Path, help=f"JSON lines ({REPORTS}/processes-SEED.jsonl)")
+    parser.add_argument(
+        "--only", action="append", default=[], choices=KINDS, metavar="KIND",
+        help=f"these kinds, instead of all but {', '.join(OPERATED)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--times", type=int, default=0, help="how often each leads one, however long"
+    )
     parser.add_argument("--resume", type=Path, metavar="REPORT", help="a run to be gone on with")
     return parser.parse_args(arguments)
 
@@ -78,7 +85,8 @@ def _unfinished(path: Path) -> Report:
 def _begun(options: argparse.Namespace) -> Report:
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     _say(f"seed {seed}")
-    skipped = [] if can_mount() else [DISK_FULL]
+    is_wanted = not options.only or DISK_FULL in options.only
+    skipped = [DISK_FULL] if is_wanted and not can_mount() else []
     if skipped:
         _say(f"{DISK_FULL} is skipped: {NEEDS_ROOT}")
     path = options.report or REPORTS / f"processes-{seed}.jsonl"
@@ -86,7 +94,8 @@ def _begun(options: argparse.Namespace) -> Report:
         raise UnusableReportError(
             f"{path} has a run that is not over: --resume it, or remove its .state directory."
         )
-    return Report.begun(path, seed, first_port(), skipped, options.minutes or MINUTES)
+    minutes = options.minutes or MINUTES
+    return Report.begun(path, seed, first_port(), skipped, minutes, options.only, options.times)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

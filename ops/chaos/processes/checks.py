@@ -17,7 +17,7 @@ from ops.chaos.processes.history import (
     History,
     Write,
 )
-from ops.chaos.processes.judging import Made, judge
+from ops.chaos.processes.judging import REGISTRY, Made, judge
 from ops.chaos.processes.stack import ChaosStack, everywhere
 from ops.demo.places import LOCATIONS
 
@@ -83,7 +83,9 @@ class Checker:
         for origin, epoch, seq, raw in rows:
             stream = f"{origin} {epoch}"
             self._seen[stream] = max(self._seen.get(stream, 0), seq)
-            self._log.append(_made(json.loads(raw)))
+            document = json.loads(raw)
+            if not document["type"].startswith(REGISTRY):
+                self._log.append(_made(document))
 
     def _look_at_kafka(self) -> None:
         """Expect nothing that was numbered before of a Kafka that has begun anew."""

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import psycopg
 
-from ops.chaos.processes import clock, restoring
+from ops.chaos.processes import clock, operating, restoring
 from ops.chaos.processes.links import Mode
 from ops.chaos.processes.stack import CLIENTS, LOOK_SECONDS, ChaosStack, descendants, send
 from ops.demo.parts import Part, Program
@@ -162,6 +162,24 @@ def restored(stack: ChaosStack, fault: Fault) -> Iterator[None]:
         restoring.lose_and_restore(stack, fault.where, backup)
 
 
+@contextmanager
+def upgraded(stack: ChaosStack, fault: Fault) -> Iterator[None]:
+    """Bring one location after the other to the next release."""
+    first = LOCATIONS.index(fault.where)
+    for name in (*LOCATIONS[first:], *LOCATIONS[:first]):
+        if not stack.failures:
+            operating.upgrade(stack, name)
+    operating.wait_for_version(stack)
+    yield
+
+
+@contextmanager
+def key_changed(stack: ChaosStack, fault: Fault) -> Iterator[None]:
+    """Change the key of a location."""
+    operating.change_key(stack, fault.where)
+    yield
+
+
 def ways(where: str) -> list[Way]:
     """Return the ways that a place names: ``a>b`` one, ``a=b`` both, ``a>*`` and ``a=*`` all."""
     sign = ">" if ">" in where else "="
@@ -192,6 +210,10 @@ def _whole(where: str) -> frozenset[str]:
     return _ways(f"{where}=*") | processes | peers | {f"{where} clock", BROKER}
 
 
+def _everything(where: str) -> frozenset[str]:
+    return frozenset().union(*map(_whole, LOCATIONS))
+
+
 _PAIRS: Final = ("loc1=loc2", "loc1=loc3", "loc2=loc3")
 _ONE_WAY: Final = tuple(f"{one}>{other}" for one, other in permutations(LOCATIONS, 2))
 _FROM: Final = tuple(f"{name}>*" for name in LOCATIONS)
@@ -201,6 +223,7 @@ _ALONE: Final = tuple(f"{name}=*" for name in LOCATIONS)
 _DOWN, _CUT, _PAUSE, _AWAY = (0.2, 8.0), (4.0, 15.0), (2.0, 15.0), (1.0, 60.0)
 
 DISK_FULL: Final = "disk full"
+UPGRADED, KEY_CHANGED = OPERATED = ("upgraded", "key changed")  # no faults: only when asked for
 KINDS: Final[Mapping[str, Kind]] = {
     **{
         f"{name} killed": Kind(killed, tuple(f"{at} {name}" for at in LOCATIONS), _itself, _DOWN)
@@ -231,6 +254,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "clock": Kind(clock_wrong, LOCATIONS, _clock, _CUT),
     "restored": Kind(restored, LOCATIONS, _whole, _PAUSE),
     DISK_FULL: Kind(disk_full, (f"{LOCATIONS[-1]} postgres",), _itself, _CUT),
+    UPGRADED: Kind(upgraded, LOCATIONS, _everything, _DOWN),
+    KEY_CHANGED: Kind(key_changed, LOCATIONS, _everything, _DOWN),
 }
 
 

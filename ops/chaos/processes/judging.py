@@ -19,6 +19,9 @@ from ops.chaos.processes.history import (
     Write,
 )
 
+REGISTRY = (
+    "events.location"  # how the types of the registry's events begin: no client asks for them
+)
 IMPORT = "IMPORT"  # the method of a write that enters a file; its request has an id of its own
 
 

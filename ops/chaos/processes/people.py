@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx
 
 from ops.chaos.processes.history import DIVERGENT, STUCK, Failure, Write
-from ops.chaos.processes.judging import Made, judge
+from ops.chaos.processes.judging import REGISTRY, Made, judge
 from ops.chaos.processes.stack import ChaosStack, everywhere
 
 HISTORIES: Final = 20  # of the records that were written most
@@ -47,6 +47,8 @@ def made_of(log: Iterable[Line]) -> list[Made]:
     """Return the events that a log tells of; it names no transactions: a request is one."""
     by_event: dict[str, list[Line]] = defaultdict(list)
     for line in log:
+        if line["event_type"].startswith(REGISTRY):
+            continue
         by_event[line["event_id"]].append(line)
     sizes = Counter(lines[0]["request_id"] for lines in by_event.values())
     return [

@@ -33,14 +33,27 @@ class Report:
 
     @classmethod
     def begun(
-        cls, path: Path, seed: int, first_port: int, skipped: Sequence[str], minutes: float = 0.0
+        cls,
+        path: Path,
+        seed: int,
+        first_port: int,
+        skipped: Sequence[str],
+        minutes: float = 0.0,
+        only: Sequence[str] = (),
+        times: int = 0,
     ) -> Self:
-        """Return a new report of a run that is to take so many minutes."""
+        """Return a new report of a run that is to take so many minutes.
+
+        ``only`` are the kinds that were chosen; ``times``, unless it is 0, says how often each
+        leads an episode, and then the run is over, whatever ``minutes`` says.
+        """
         head = {
             "seed": seed,
             "minutes": minutes,
             "first_port": first_port,
             "skipped": list(skipped),
+            "only": list(only),
+            "times": times,
             "date": datetime.now(UTC).date().isoformat(),
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores,"
             f" Python {platform.python_version()}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from ops.chaos.processes import tables
 from ops.chaos.processes.batches import Importer
 from ops.chaos.processes.checks import Checker
 from ops.chaos.processes.episodes import Episode, episode, play
-from ops.chaos.processes.faults import DISK_FULL, KINDS
+from ops.chaos.processes.faults import DISK_FULL, KINDS, OPERATED
 from ops.chaos.processes.going_on import Arrivals, interrupted
 from ops.chaos.processes.history import ACKNOWLEDGED, STUCK, Failure, History
 from ops.chaos.processes.quiet import PATIENCE_SECONDS, wait_until_quiet
@@ -39,7 +39,7 @@ class Run:
         directory = report.directory
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         places = Places(directory.absolute(), report.head["first_port"])
-        self.kinds = [kind for kind in KINDS if kind not in report.head["skipped"]]
+        self.kinds = chosen(report.head)
         self.stack = ChaosStack(places, with_disk=DISK_FULL in self.kinds)
         self.history = History(directory / "history.jsonl")
         self._counted = report.written()
@@ -73,10 +73,10 @@ class Run:
             self.history.close()
 
     def go_on(self, minutes: float) -> None:
-        """Play episode after episode until the time is over or something has failed."""
-        seed = self._report.head["seed"]
-        while self._report.seconds < minutes * 60 and not self.has_failed:
-            self.play(episode(seed, len(self._report.episodes), self.kinds))
+        """Play episode after episode until the run is over or something has failed."""
+        seed, done = self._report.head["seed"], self._report.episodes
+        while not (self._is_over(minutes) or self.has_failed):
+            self.play(episode(seed, len(done), self.kinds))
         if not self.has_failed:
             self.end()
 
@@ -145,6 +145,12 @@ class Run:
         self._report.end(line)
         self._tell_failures(failures)
 
+    def _is_over(self, minutes: float) -> bool:
+        """Whether each kind has led as many episodes as asked for, or else the time is over."""
+        if times := self._report.head.get("times", 0):
+            return bool(len(self._report.episodes) >= times * len(self.kinds))
+        return bool(self._report.seconds >= minutes * 60)
+
     def _client(self, name: str) -> Client:
         users = self.stack.location(name).users
         tokens = {user: said["token"] for user, said in users.items()}
@@ -209,6 +215,12 @@ class Run:
     def _tell_failures(self, failures: Iterable[Failure]) -> None:
         for kind, sentence in failures:
             self._say(f"  {kind}: {sentence}")
+
+
+def chosen(head: Mapping[str, Any]) -> list[str]:
+    """Return the kinds of faults of a run that begins with these words."""
+    asked = head.get("only") or [kind for kind in KINDS if kind not in OPERATED]
+    return [kind for kind in asked if kind not in head["skipped"]]
 
 
 def ended_by_themselves(died: Iterable[str]) -> list[Failure]:

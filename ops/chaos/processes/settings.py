@@ -1,4 +1,4 @@
-"""The location's settings, on a clock that can be set wrong."""
+"""The location's settings, of its release, and on a clock that can be set wrong."""
 
 from __future__ import annotations
 
@@ -7,5 +7,9 @@ from pathlib import Path
 
 from ops.chaos.processes import clock
 from sins.settings import *  # noqa: F403
+from sins.settings import INSTALLED_APPS as PRESENT
 
-clock.follow(Path(os.environ[clock.VARIABLE]))
+INSTALLED_APPS = ["ops.chaos.processes.releases.Releases", *PRESENT]
+
+if clock.VARIABLE in os.environ:
+    clock.follow(Path(os.environ[clock.VARIABLE]))

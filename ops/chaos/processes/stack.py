@@ -18,7 +18,7 @@ from typing import Any, Final, TextIO, TypeVar
 import httpx
 import psycopg
 
-from ops.chaos.processes import clock
+from ops.chaos.processes import clock, releases
 from ops.chaos.processes.disk import SmallDisk
 from ops.chaos.processes.history import Failure
 from ops.chaos.processes.links import Mode, SteeredLink, steer
@@ -94,13 +94,18 @@ class ChaosStack(Stack):
         door = self._beside[location.name, BROKER]
         return {**super().environment(location), "KAFKA_BOOTSTRAP": f"127.0.0.1:{door.port}"}
 
-    def process(self, name: str, location: Location) -> Mapping[str, str]:
-        """Return the environment of one of a location's own processes, on its own clock."""
+    def child(self, location: Location, *, is_owner: bool = False) -> Mapping[str, str]:
+        """Return the environment of one of a location's programs, of its release."""
         chaos = {
             "DJANGO_SETTINGS_MODULE": SETTINGS,
-            clock.VARIABLE: str(self.clock_of(location.name)),
+            releases.VARIABLE: str(self.release_of(location.name)),
         }
-        return {**super().process(name, location), **chaos}
+        return {**super().child(location, is_owner=is_owner), **chaos}
+
+    def process(self, name: str, location: Location) -> Mapping[str, str]:
+        """Return the environment of one of a location's own processes, on its own clock."""
+        follow = {clock.VARIABLE: str(self.clock_of(location.name))}
+        return {**super().process(name, location), **follow}
 
     def start_database(self, location: Location) -> None:
         """Start a location's PostgreSQL, the last one's on the small disk."""
@@ -193,6 +198,18 @@ class ChaosStack(Stack):
     def clock_of(self, name: str) -> Path:
         """Return the file that says by how much a location's clock is wrong."""
         return self._places.directory / name / "clock"
+
+    def release_of(self, name: str) -> int:
+        """Return how many releases a location is ahead of the code."""
+        path = self._release_path(name)
+        return int(path.read_text(encoding="ascii")) if path.exists() else 0
+
+    def set_release(self, name: str, release: int) -> None:
+        """Let what is started at a location from now on be of that release."""
+        write_privately(self._release_path(name), str(release))
+
+    def _release_path(self, name: str) -> Path:
+        return self._places.directory / name / "release"
 
     def address_of(self, name: str) -> str:
         """Return where clients find a location."""
