@@ -16,7 +16,7 @@ from pytest_django import DjangoDbBlocker
 from ops.databases import DatabaseUrls
 from ops.elasticsearch_server import ElasticsearchError, ElasticsearchServer
 from ops.kafka_server import KafkaError, KafkaServer
-from ops.postgres import free_port
+from ops.ports import free_port
 from tests.databases import TestDatabases, running_databases
 
 IS_CI = os.environ.get("CI", "").lower() in {"1", "true"}

@@ -19,7 +19,7 @@ from typing import Final
 
 import httpx
 
-from ops.postgres import free_port
+from ops.ports import free_port
 from ops.unprivileged import (
     give_away,
     home_of,

@@ -13,13 +13,13 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from ops.databases import DatabaseUrls, create_role_and_database, database_url
+from ops.ports import is_free
 from ops.unprivileged import (
     give_away,
     home_of,
@@ -58,13 +58,6 @@ autovacuum = off
 
 class PostgresError(Exception):
     """The embedded PostgreSQL cannot be used; the message is a sentence for a person."""
-
-
-def free_port() -> int:
-    """Return a port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Cluster:
@@ -231,14 +224,8 @@ def _programs() -> Path:
 
 
 def _refuse_taken_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise PostgresError(
-                f"Port {port} is taken by another program; PostgreSQL needs it."
-            ) from error
+    if not is_free(port):
+        raise PostgresError(f"Port {port} is taken by another program; PostgreSQL needs it.")
 
 
 def _sentence(what: str, output: str) -> str:

@@ -20,7 +20,8 @@ from django.db import connections
 from psycopg import sql
 
 from ops.databases import EXTENSIONS, DatabaseUrls
-from ops.postgres import Cluster, free_port
+from ops.ports import free_port
+from ops.postgres import Cluster
 
 
 class TestDatabases:

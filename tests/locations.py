@@ -26,7 +26,7 @@ from events import chain
 from ops.databases import DatabaseUrls
 from ops.demo.links import Link, Network
 from ops.demo.parts import Broker, Program
-from ops.postgres import free_port
+from ops.ports import free_port
 from tests.databases import TestDatabases
 from tests.environment import ENVIRONMENT, test_key
 

@@ -27,7 +27,7 @@ from customers.search import search
 from events import contacts, recovery, streams
 from events.contacts import Said
 from ops.databases import DatabaseUrls
-from ops.postgres import free_port
+from ops.ports import free_port
 from tests.environment import ENVIRONMENT, test_key
 from tests.locations import CHECKOUT, wait_until
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ops.databases import DatabaseUrls
-from ops.postgres import Cluster, free_port
+from ops.ports import free_port
+from ops.postgres import Cluster
 from tests.environment import ENVIRONMENT
 
 OWNER, APPLICATION = ("bench_owner", "bench-owner-only-here"), ("bench", "bench-only-here")

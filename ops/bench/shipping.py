@@ -28,7 +28,7 @@ from events.streams import own_key
 from ops.bench import people
 from ops.bench.report import Section
 from ops.elasticsearch_server import ElasticsearchError, ElasticsearchServer
-from ops.postgres import free_port
+from ops.ports import free_port
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
 # People of its own: what other columns do to theirs bypasses the fold.

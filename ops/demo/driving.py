@@ -18,7 +18,8 @@ import httpx
 from ops.demo import requests
 from ops.demo.entering import MARKER
 from ops.demo.locations import child_environment, manage
-from ops.demo.places import CHECKOUT, LOCATIONS, DemoError, Places, is_free, write_privately
+from ops.demo.places import CHECKOUT, LOCATIONS, DemoError, Places, write_privately
+from ops.ports import is_free
 from ops.postgres import Cluster
 
 PORTS: Final = range(20_000, 30_000, 100)  # the system picks its own above these

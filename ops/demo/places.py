@@ -6,12 +6,12 @@ import contextlib
 import fcntl
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from ops.ports import is_free
 from ops.unprivileged import STATE_DIRECTORY
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
@@ -75,17 +75,6 @@ class InternalPorts:
             if is_free(port):
                 return port
         raise DemoError("No port is left for the demo's own servers.")
-
-
-def is_free(port: int) -> bool:
-    """Whether nobody listens on a port of this machine."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def check_ports(places: Places) -> None:

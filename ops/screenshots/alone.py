@@ -27,7 +27,7 @@ from ops.demo.parts import Program
 from ops.demo.places import CHECKOUT, InternalPorts, Places
 from ops.demo.stack import web_server
 from ops.demo.story import is_ready
-from ops.postgres import free_port
+from ops.ports import free_port
 from ops.processes import command_of
 
 READY_SECONDS: Final = 60

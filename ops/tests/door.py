@@ -22,7 +22,7 @@ import httpx
 import pytest
 
 from ops.docker import certificates
-from ops.postgres import free_port
+from ops.ports import free_port
 from ops.tests.compose import CHECKOUT
 from ops.unprivileged import UNPRIVILEGED_USER, give_away
 

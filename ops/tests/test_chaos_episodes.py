@@ -29,7 +29,8 @@ from ops.chaos.processes.run import Run, chosen
 from ops.chaos.processes.stack import ChaosStack
 from ops.demo.driving import first_port
 from ops.demo.places import CHECKOUT
-from ops.postgres import Cluster, free_port
+from ops.ports import free_port
+from ops.postgres import Cluster
 
 ALL = list(KINDS)
 

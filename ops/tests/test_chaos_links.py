@@ -12,7 +12,7 @@ import pytest
 
 from ops.chaos.processes.links import Mode, SteeredLink, steer
 from ops.demo.links import Network
-from ops.postgres import free_port
+from ops.ports import free_port
 from tests.locations import wait_until
 
 QUESTION, ANSWER = b"question", b"an answer of some length"

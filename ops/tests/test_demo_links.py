@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from ops.demo.links import Link, Network
-from ops.postgres import free_port
+from ops.ports import free_port
 
 
 @pytest.fixture

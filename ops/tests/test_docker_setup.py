@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ops.databases import DatabaseUrls
 from ops.docker import certificates, health, secrets
 from ops.docker import database as database_step
-from ops.postgres import Cluster, free_port
+from ops.ports import free_port
+from ops.postgres import Cluster
 from ops.tests.compose import CHECKOUT
 
 pytestmark = pytest.mark.feature("R06")

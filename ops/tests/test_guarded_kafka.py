@@ -26,7 +26,7 @@ from events.records import Record, dead_letters_of, topic_of
 from ops.docker import certificates, secrets
 from ops.docker.kafka import OWN, set_up
 from ops.kafka_server import KafkaError, java, library
-from ops.postgres import free_port
+from ops.ports import free_port
 from ops.tests import compose
 
 pytestmark = [pytest.mark.kafka, pytest.mark.feature("R06")]

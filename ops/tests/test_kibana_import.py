@@ -17,7 +17,7 @@ from ops.docker import certificates
 from ops.kibana.__main__ import DONE, REFUSED, TOO_LATE, UNUSABLE, main
 from ops.kibana.importer import Login, Refused, TooLate, Unusable, bring
 from ops.kibana.saved_objects import ndjson
-from ops.postgres import free_port
+from ops.ports import free_port
 from ops.tests.fake_kibana import HTML, FakeKibana, refusing, running_kibana
 
 pytestmark = pytest.mark.feature("R02")

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ops.postgres import free_port
+from ops.ports import free_port
 from ops.tests import compose
 from ops.tests.door import SOURCE, Door, Upstream, command, nginx, prepare, running
 

@@ -13,7 +13,8 @@ import psycopg
 import pytest
 
 from ops import postgres
-from ops.postgres import Cluster, PostgresError, free_port
+from ops.ports import free_port
+from ops.postgres import Cluster, PostgresError
 
 ROLES = {"owner": ("an_owner", "o'w n"), "application": ("an_app", "a/p@p")}
 

@@ -23,7 +23,8 @@ import pytest
 
 from ops.demo.parts import Program
 from ops.docker.secrets import ADDRESSES, make
-from ops.postgres import Cluster, free_port
+from ops.ports import free_port
+from ops.postgres import Cluster
 from ops.tests import compose
 from ops.tests.compose import CHECKOUT
 from ops.tests.door import Door, running
