@@ -77,9 +77,9 @@ chaos-simulation: venv-dev ## Simulate (SEEDS=1000 FROM_SEED=1 OPERATIONS=200)
 chaos-processes: kafka ## Kill, cut and fill real processes (MINUTES=60 SEED=drawn)
 	$(BIN)/python -m ops.chaos.processes --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-chaos-operations: kafka ## Restore, wipe, upgrade, change keys while all write (TIMES=5 SEED=drawn)
+chaos-operations: kafka ## Restore, wipe, upgrade, change keys, join while all write (TIMES=5 SEED=drawn)
 	$(BIN)/python -m ops.chaos.processes --times $(TIMES) $(if $(SEED),--seed $(SEED)) \
-		--only restored --only "broker wiped" --only upgraded --only "key changed"
+		--only restored --only "broker wiped" --only upgraded --only "key changed" --only joined
 
 browser-test: venv-dev styles ## Run the tests that need Chromium
 	$(BIN)/pytest -m browser $(TESTS)

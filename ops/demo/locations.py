@@ -74,10 +74,15 @@ def load(places: Places, ports: InternalPorts) -> list[Location]:
         "NETWORK_SECRET": network.get("NETWORK_SECRET") or _key(),
         "WRAPPING_KEY": network.get("WRAPPING_KEY") or _key(),
     }
-    return [_load(places, name, shared, ports) for name in LOCATIONS]
+    return [
+        load_one(places, name, shared, places.web_port(name), ports.take()) for name in LOCATIONS
+    ]
 
 
-def _load(places: Places, name: str, shared: Environment, ports: InternalPorts) -> Location:
+def load_one(
+    places: Places, name: str, network: Environment, web_port: int, database_port: int
+) -> Location:
+    """Return a location of that network with the secrets it had; what is missing is made."""
     directory = places.directory / name
     kept = read_environment(directory / "environment")
     users = json.loads(kept.get("DEMO_MEMBERS", "{}")) or {
@@ -90,8 +95,8 @@ def _load(places: Places, name: str, shared: Environment, ports: InternalPorts) 
         "OWNER_PASSWORD": _password(kept.get("DATABASE_OWNER_URL")),
         "APPLICATION_PASSWORD": _password(kept.get("DATABASE_URL")),
     }
-    cluster = Cluster(directory / "postgres", ports.take())
-    return Location(name, directory, places.web_port(name), cluster, {**shared, **own}, users)
+    cluster = Cluster(directory / "postgres", database_port)
+    return Location(name, directory, web_port, cluster, {**network, **own}, users)
 
 
 def environment(

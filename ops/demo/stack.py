@@ -41,7 +41,7 @@ class Stack:
 
     def __init__(self, places: Places, *, broker: str) -> None:
         self._places = places
-        ports = InternalPorts(places.first_port)
+        self._ports = ports = InternalPorts(places.first_port)
         self.locations = load(places, ports)
         self._network = Network(self.make_links(ports))
         self._broker = self.make_broker(ports, broker)
@@ -67,6 +67,11 @@ class Stack:
         folder = self._places.directory
         environment = functools.partial(child_environment, {})
         return Broker(environment, folder / "broker.address", folder / "broker.log")
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all locations."""
+        return [location.name for location in self.locations]
 
     def location(self, name: str) -> Location:
         """Return the location of that name."""

@@ -38,7 +38,7 @@ def tell(places: Places, stack: Stack, screen: Screen) -> Generator[None, None, 
         yield
     stack.write_environments()
     screen.line("Making the tables …")  # 2
-    yield from run_all([_preparation(stack, location) for location in stack.locations])
+    yield from run_all([preparation(stack, location) for location in stack.locations])
     for location in stack.locations:  # 3
         stack.start_processes(location)
         screen.line(f"{location.name} web, sequencer, consumer and metrics are started")
@@ -52,7 +52,7 @@ def tell(places: Places, stack: Stack, screen: Screen) -> Generator[None, None, 
     screen.line(f"Ready after {time.monotonic() - begun:.0f} s. Ctrl-C ends everything.")
 
 
-def _preparation(stack: Stack, location: Location) -> Task:
+def preparation(stack: Stack, location: Location) -> Task:
     """Make the tables and members, as the one-shot container does before the others start."""
     child = {**stack.child(location, is_owner=True), "PYTHON": sys.executable}
     command = command_of("migrate")

@@ -33,6 +33,7 @@ class Copies:
     """Three locations that are databases only; what they say of themselves is set."""
 
     parts = (SimpleNamespace(location="loc1", name="web", pid=1),)
+    names = LOCATIONS
 
     def __init__(self, urls: dict[str, DatabaseUrls]) -> None:
         self._urls = urls

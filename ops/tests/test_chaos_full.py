@@ -23,6 +23,7 @@ from ops.chaos.processes.history import (
     Write,
 )
 from ops.chaos.processes.stack import ChaosStack
+from ops.demo.places import LOCATIONS
 
 WRITE = Write("loc1", "PATCH", "/customers/x", ("uid",), {"notes": "Text"}, "one", request_id="one")
 WRITE.outcome, WRITE.status = ACKNOWLEDGED, 200
@@ -34,6 +35,8 @@ MADE = {
 
 class Told:
     """A location whose commands say and end as they are told to."""
+
+    names = LOCATIONS
 
     def __init__(self) -> None:
         self.says: dict[str, tuple[int, str]] = {}
@@ -53,7 +56,7 @@ class Told:
     def status(self, name: str) -> dict[str, Any]:
         return self.state if name == "loc1" else {**self.state, "digest": self.digest}
 
-    def rows(self, name: str, query: str) -> list[tuple[Any, ...]]:
+    def rows(self, name: str, query: str, values: Any = ()) -> list[tuple[Any, ...]]:
         return [(3, 1, 1, 4, '{"loc1": [1, 1]}')]  # peers whose digests agree
 
 

@@ -50,6 +50,7 @@ class Operated:
     """A stack whose commands end as they are told to, and whose locations write version 1."""
 
     processes = ("web",)
+    names = LOCATIONS
 
     def __init__(self, directory: Path) -> None:
         self.commands = {name: threading.Lock() for name in LOCATIONS}

@@ -22,6 +22,7 @@ class Alone:
     """A stack of which nothing runs, and no command succeeds."""
 
     processes = ("web", "sequencer", "consumer")
+    names = LOCATIONS
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

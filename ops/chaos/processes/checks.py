@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from ops.chaos.processes import oracle, people, quiet, tables
@@ -70,7 +71,7 @@ class Checker:
         """Check all invariants, each in the way that people would, and by the oracle."""
         failures = self.light()
         failures += self._standing()
-        for of_one in everywhere(self._by_commands).values():
+        for of_one in everywhere(self._stack, self._by_commands).values():
             failures += of_one
         failures += people.check(self._stack, list(self._history.writes.values()))
         self._turn += 1
@@ -97,7 +98,7 @@ class Checker:
         """Return the acknowledged writes whose events are not everywhere, where sets differ."""
         if not any("events_event " in failure.sentence for failure in failures):
             return []
-        ids = everywhere(lambda name: {uid for (uid,) in self._stack.rows(name, _IDS)})
+        ids = everywhere(self._stack, lambda name: {uid for (uid,) in self._stack.rows(name, _IDS)})
         writes = self._history.writes.values()
         acknowledged = {w.request_id for w in writes if w.outcome == ACKNOWLEDGED}
         everything = {uid for found in ids.values() for uid in found}
@@ -111,13 +112,14 @@ class Checker:
     def _standing(self) -> list[Failure]:
         """Check that every location comes to know that it is where all others are (I10)."""
         deadline = time.monotonic() + EQUAL_SECONDS
-        while not all(everywhere(lambda name: quiet.do_digests_agree(self._stack, name)).values()):
+        agree = partial(quiet.do_digests_agree, self._stack)
+        while not all(everywhere(self._stack, agree).values()):
             if time.monotonic() > deadline:
                 return [Failure(DIVERGENT, "I1: the state digests do not come to agree")]
             time.sleep(LOOK_SECONDS)
         deadline = time.monotonic() + EQUAL_SECONDS
         while True:
-            found = everywhere(self._stack.status)
+            found = everywhere(self._stack, self._stack.status)
             if all(_is_settled(status) for status in found.values()):
                 break
             if time.monotonic() > deadline:

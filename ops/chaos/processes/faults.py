@@ -13,9 +13,10 @@ from typing import Final, NamedTuple
 
 import psycopg
 
-from ops.chaos.processes import clock, operating, restoring
+from ops.chaos.processes import clock, joining, operating, restoring
 from ops.chaos.processes.links import Mode
-from ops.chaos.processes.stack import CLIENTS, LOOK_SECONDS, ChaosStack, descendants, send
+from ops.chaos.processes.process_tree import descendants, send
+from ops.chaos.processes.stack import CLIENTS, LOOK_SECONDS, ChaosStack
 from ops.demo.parts import Part, Program
 from ops.demo.places import BROKER, LOCATIONS
 
@@ -180,6 +181,13 @@ def key_changed(stack: ChaosStack, fault: Fault) -> Iterator[None]:
     yield
 
 
+@contextmanager
+def joined(stack: ChaosStack, fault: Fault) -> Iterator[None]:
+    """Let a new location take part, that is entered at one that is there."""
+    joining.join(stack, fault.where)
+    yield
+
+
 def ways(where: str) -> list[Way]:
     """Return the ways that a place names: ``a>b`` one, ``a=b`` both, ``a>*`` and ``a=*`` all."""
     sign = ">" if ">" in where else "="
@@ -223,7 +231,8 @@ _ALONE: Final = tuple(f"{name}=*" for name in LOCATIONS)
 _DOWN, _CUT, _PAUSE, _AWAY = (0.2, 8.0), (4.0, 15.0), (2.0, 15.0), (1.0, 60.0)
 
 DISK_FULL: Final = "disk full"
-UPGRADED, KEY_CHANGED = OPERATED = ("upgraded", "key changed")  # no faults: only when asked for
+# These are no faults: only when asked for.
+UPGRADED, KEY_CHANGED, JOINED = OPERATED = ("upgraded", "key changed", "joined")
 KINDS: Final[Mapping[str, Kind]] = {
     **{
         f"{name} killed": Kind(killed, tuple(f"{at} {name}" for at in LOCATIONS), _itself, _DOWN)
@@ -256,6 +265,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     DISK_FULL: Kind(disk_full, (f"{LOCATIONS[-1]} postgres",), _itself, _CUT),
     UPGRADED: Kind(upgraded, LOCATIONS, _everything, _DOWN),
     KEY_CHANGED: Kind(key_changed, LOCATIONS, _everything, _DOWN),
+    JOINED: Kind(joined, LOCATIONS, _everything, _DOWN),
 }
 
 

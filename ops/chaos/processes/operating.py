@@ -9,7 +9,6 @@ from typing import Final
 
 from ops.chaos.processes.history import STUCK, Failure
 from ops.chaos.processes.stack import LOOK_SECONDS, ChaosStack, everywhere
-from ops.demo.places import LOCATIONS
 
 PATIENCE_SECONDS: Final = 60.0
 NEW_KEY: Final = "new-location-key"
@@ -25,15 +24,15 @@ def upgrade(stack: ChaosStack, name: str) -> None:
     """Bring a location to the next release while the others go on with theirs."""
     with _stopped(stack, name):
         stack.set_release(name, stack.release_of(name) + 1)
-        _do(stack, name, "migrate", "--verbosity", "0")
+        do(stack, name, "migrate", "--verbosity", "0")
 
 
 def wait_for_version(stack: ChaosStack) -> None:
     """Wait until all write the newest version, as all have said that they read it."""
-    wanted = {name: stack.release_of(name) + 1 for name in LOCATIONS}
-    _wait(
+    wanted = {name: stack.release_of(name) + 1 for name in stack.names}
+    wait(
         stack,
-        lambda: everywhere(lambda name: _written(stack, name)) == wanted,
+        lambda: everywhere(stack, lambda name: _written(stack, name)) == wanted,
         f"not all write version {wanted}",
     )
 
@@ -50,10 +49,8 @@ def change_key(stack: ChaosStack, name: str) -> None:
     path.unlink(missing_ok=True)
     rotate = ("location", "rotate-key")
     if not (
-        _do(stack, name, *rotate, "--out", str(path))  # 1
-        and _wait(
-            stack, lambda: _ends_well(stack, name, *rotate), f"not all know {name}'s key"
-        )  # 2
+        do(stack, name, *rotate, "--out", str(path)) is not None  # 1
+        and wait(stack, lambda: _ends_well(stack, name, *rotate), f"not all know {name}'s key")  # 2
     ):
         return
     with _stopped(stack, name):  # 3
@@ -61,7 +58,7 @@ def change_key(stack: ChaosStack, name: str) -> None:
         stack.write_environments()
         path.unlink()
     finish = (*rotate, "--finish")
-    _wait(stack, lambda: _ends_well(stack, name, *finish), f"{name}'s old key does not end")  # 4
+    wait(stack, lambda: _ends_well(stack, name, *finish), f"{name}'s old key does not end")  # 4
 
 
 @contextmanager
@@ -77,14 +74,14 @@ def _stopped(stack: ChaosStack, name: str) -> Iterator[None]:
         yield
         for part in parts:
             stack.release(part)
-    _wait(
+    wait(
         stack,
         lambda: stack.readiness(name).get("status") == "ready",
         f"{name} does not serve again",
     )
 
 
-def _wait(stack: ChaosStack, is_so: Callable[[], bool], otherwise: str) -> bool:
+def wait(stack: ChaosStack, is_so: Callable[[], bool], otherwise: str) -> bool:
     """Wait until something is so; return whether it is. That it never is is a failure."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (stack.keep_alive() and is_so()):
@@ -100,10 +97,11 @@ def _ends_well(stack: ChaosStack, name: str, *arguments: str) -> bool:
         return stack.manage(name, *arguments).returncode == 0
 
 
-def _do(stack: ChaosStack, name: str, *arguments: str) -> bool:
-    """Run a command that has to succeed; return whether it did."""
+def do(stack: ChaosStack, name: str, *arguments: str) -> str | None:
+    """Run a command that has to succeed; return what it said, None if it did not."""
     done = stack.manage(name, *arguments)
     if done.returncode != 0:
         sentence = f"{arguments[0]} at {name}: {done.stderr.strip()[-300:]}"
         stack.failures.append(Failure(STUCK, sentence))
-    return done.returncode == 0
+        return None
+    return done.stdout

@@ -24,7 +24,7 @@ def check(stack: ChaosStack, writes: Sequence[Write]) -> Iterator[Failure]:
     counts = Counter(uid for write in writes for uid in write.uids)
     uids = [uid for uid, _ in counts.most_common(HISTORIES)]
     try:
-        found = everywhere(lambda name: _read(stack, name, uids))
+        found = everywhere(stack, lambda name: _read(stack, name, uids))
     except httpx.HTTPError as error:
         yield Failure(STUCK, f"the log or a history cannot be read: {error}")
         return

@@ -31,7 +31,7 @@ SELECT (SELECT count(*) FROM events_outbox),
 _DIGESTS: Final = """
 SELECT count(*), count(DISTINCT digest), count(DISTINCT digest_heads), min(length(digest)),
        min(digest_heads::text)
-FROM events_peercontact
+FROM events_peercontact WHERE location = ANY(%s)
 """
 
 Standing = tuple[Any, ...]
@@ -51,7 +51,7 @@ def standing(stack: ChaosStack, name: str) -> Standing | None:
 
 def standings(stack: ChaosStack) -> dict[str, Standing | None]:
     """Return the standing of each location."""
-    return everywhere(lambda name: standing(stack, name))
+    return everywhere(stack, lambda name: standing(stack, name))
 
 
 def is_quiet(stack: ChaosStack, found: Mapping[str, Standing | None]) -> bool:
@@ -99,9 +99,9 @@ def alarms(stack: ChaosStack) -> list[str]:
     Who cannot be asked says nothing.
     """
     found = []
-    for name, said in everywhere(lambda name: complaints(stack, name)).items():
+    for name, said in everywhere(stack, lambda name: complaints(stack, name)).items():
         found += [f"{name}: {sentence}" for sentence in said]
-    for name, status in everywhere(stack.status).items():
+    for name, status in everywhere(stack, stack.status).items():
         if status.get("state") in SAYS_SO:
             found.append(f"{name}: {status['state']}")
     return found
@@ -109,8 +109,8 @@ def alarms(stack: ChaosStack) -> list[str]:
 
 def do_digests_agree(stack: ChaosStack, name: str) -> bool:
     """Whether a location has heard from all peers the digest of what is here, and it is its own."""
-    ((count, digests, heads, length, named),) = stack.rows(name, _DIGESTS)
-    return (count, digests, heads) == (3, 1, 1) and length > 0 and named != "{}"
+    ((count, digests, heads, length, named),) = stack.rows(name, _DIGESTS, [stack.names])
+    return (count, digests, heads) == (len(stack.names), 1, 1) and length > 0 and named != "{}"
 
 
 def _told(stack: ChaosStack) -> str:

@@ -65,7 +65,7 @@ def _has_somebody_all(stack: ChaosStack, name: str) -> bool:
     deadline = time.monotonic() + ARRIVED_SECONDS
     while time.monotonic() < deadline:
         stack.keep_alive()
-        found = everywhere(lambda at: standing(stack, at))
+        found = everywhere(stack, lambda at: standing(stack, at))
         own = found.pop(name)
         if own is not None and own[0] == 0:
             streams = {line for line in own[2] if line.startswith(f"{name} ")}

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from ops.chaos.processes import tables
+from ops.chaos.processes import joining, tables
 from ops.chaos.processes.batches import Importer
 from ops.chaos.processes.checks import Checker
 from ops.chaos.processes.episodes import Episode, episode, play
-from ops.chaos.processes.faults import DISK_FULL, KINDS, OPERATED
+from ops.chaos.processes.faults import DISK_FULL, JOINED, KINDS, OPERATED
 from ops.chaos.processes.going_on import Arrivals, interrupted
 from ops.chaos.processes.history import ACKNOWLEDGED, STUCK, Failure, History
 from ops.chaos.processes.quiet import PATIENCE_SECONDS, wait_until_quiet
@@ -60,6 +60,8 @@ class Run:
         try:
             with log.open("a", encoding="utf-8") as out:
                 self.stack.start(out)
+            if JOINED in self.kinds:
+                joining.refuse_absent(self.stack)
             self._checker.begin()
             self._clients = [self._client(name) for name in LOCATIONS for _ in range(CLIENTS)]
             self._share(SHARED)
@@ -83,6 +85,7 @@ class Run:
     def play(self, faults: Episode) -> None:
         """Play one episode and check what has to hold afterwards."""
         begun, number = time.monotonic(), len(self._report.episodes)
+        joining.dismiss(self.stack)
         self._share(NEW_SHARED)
         failures = self._break(faults, number)
         quiet_seconds, stuck = (0.0, []) if failures else wait_until_quiet(self.stack)
@@ -117,7 +120,8 @@ class Run:
             self._let_write(BEFORE_SECONDS)
             play(self.stack, faults, arrivals.look)
             found, self.stack.failures = self.stack.failures, []
-            failures = found or self._recover() or self._wait_for_writes()
+            with self._new_ones_writing():
+                failures = found or self._recover() or self._wait_for_writes()
             seconds = time.monotonic() - begun
         noticed = interrupted(faults, self.history.since(sent), seconds)
         return [*failures, *arrivals.failures(), *noticed]
@@ -157,6 +161,18 @@ class Run:
         at = (name, self.stack.address_of(name))
         return Client(at, tokens, self.history, self._records, self._dice)
 
+    @contextmanager
+    def _new_ones_writing(self) -> Iterator[None]:
+        """Let clients write at new locations, too, as long as the block runs."""
+        clients = [self._client(name) for name in self.stack.names[len(LOCATIONS) :]]
+        if not clients:
+            yield
+            return
+        with everybody_writing(clients):
+            yield
+        for client in clients:
+            client.close()
+
     def _share(self, count: int) -> None:
         """Let everybody change some new records; they reach the others in their time."""
         hot = self._records.hot
@@ -182,7 +198,7 @@ class Run:
         while True:
             writes = self.history.since(sent)
             taken = Counter(w.location for w in writes if w.outcome == ACKNOWLEDGED)
-            if all(taken[name] >= AFTER for name in LOCATIONS):
+            if all(taken[name] >= AFTER for name in self.stack.names):
                 return []
             if time.monotonic() > deadline:
                 return [Failure(STUCK, f"not all take writes again: {dict(taken)}")]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 from pathlib import Path
@@ -25,7 +24,7 @@ from ops.chaos.processes.links import Mode, SteeredLink, steer
 from ops.demo import state
 from ops.demo.entering import MARKER
 from ops.demo.links import Link, Network
-from ops.demo.locations import Environment, Location
+from ops.demo.locations import NETWORK_KEYS, Environment, Location, load_one
 from ops.demo.parts import Broker, Kafka, Part
 from ops.demo.places import (
     BROKER,
@@ -38,7 +37,8 @@ from ops.demo.places import (
 )
 from ops.demo.screen import Screen
 from ops.demo.stack import Stack
-from ops.demo.story import tell
+from ops.demo.story import preparation, tell
+from ops.demo.tasks import run_all
 from ops.kafka_server import KafkaServer
 
 CLIENTS: Final = "clients"  # who connects to a location from outside
@@ -63,7 +63,8 @@ class ChaosStack(Stack):
         self.failures: list[Failure] = []  # that faults came upon
         self.commands = {name: threading.Lock() for name in LOCATIONS}  # one that writes at a time
         super().__init__(places, broker="kafka")
-        self.disk = SmallDisk(self.locations[-1].cluster) if with_disk else None
+        self._seeds: dict[str, str] = {}  # whom a new location knows, by its name
+        self.disk = SmallDisk(self.location(LOCATIONS[-1]).cluster) if with_disk else None
         self._side_network = Network(self._beside.values())
 
     @property
@@ -90,9 +91,12 @@ class ChaosStack(Stack):
         return Kafka(KafkaServer(directory, port, ports.take(), self._doors))
 
     def environment(self, location: Location) -> Environment:
-        """Return a location's settings, with its own way to Kafka."""
+        """Return a location's settings, with its own way to Kafka, which a new one has not."""
+        settings = super().environment(location)
+        if location.name in self._seeds:
+            return {**settings, "PEERS": self._seeds[location.name]}
         door = self._beside[location.name, BROKER]
-        return {**super().environment(location), "KAFKA_BOOTSTRAP": f"127.0.0.1:{door.port}"}
+        return {**settings, "KAFKA_BOOTSTRAP": f"127.0.0.1:{door.port}"}
 
     def child(self, location: Location, *, is_owner: bool = False) -> Mapping[str, str]:
         """Return the environment of one of a location's programs, of its release."""
@@ -109,7 +113,7 @@ class ChaosStack(Stack):
 
     def start_database(self, location: Location) -> None:
         """Start a location's PostgreSQL, the last one's on the small disk."""
-        if self.disk is not None and location is self.locations[-1]:
+        if self.disk is not None and location.name == LOCATIONS[-1]:
             location.cluster.create()
             self.disk.attach()
         super().start_database(location)
@@ -213,7 +217,36 @@ class ChaosStack(Stack):
 
     def address_of(self, name: str) -> str:
         """Return where clients find a location."""
+        if name in self._seeds:
+            return self.location(name).url
         return self._beside[CLIENTS, name].url
+
+    def new_location(self, name: str) -> Location:
+        """Return a location that nobody knows yet, of the first one's network and release."""
+        first = self.locations[0]
+        network = {key: first.secrets[key] for key in NETWORK_KEYS}
+        clock.make(self.clock_of(name))
+        self.set_release(name, self.release_of(first.name))
+        self.commands[name] = threading.Lock()
+        self._metrics[name] = f"127.0.0.1:{self._ports.take()}"
+        return load_one(self._places, name, network, self._ports.take(), self._ports.take())
+
+    def welcome(self, location: Location, peers: Mapping[str, object]) -> None:
+        """Start a new location that knows these peers."""
+        self._seeds[location.name] = json.dumps(peers)
+        self.start_database(location)
+        _run(run_all([preparation(self, location)]))
+        self.start_processes(location)
+        self.locations.append(location)
+
+    def dismiss(self, location: Location) -> None:
+        """End a new location, and delete its database."""
+        own = [part for part in self.parts if part.location == location.name]
+        self.parts = [part for part in self.parts if part not in own]
+        self.locations.remove(location)
+        for part in reversed(own):
+            part.stop()
+        location.cluster.destroy()
 
     def rows(self, name: str, query: Any, values: Any = ()) -> list[tuple[Any, ...]]:
         """Return what a query finds in a location's database."""
@@ -253,29 +286,13 @@ class ChaosStack(Stack):
         return {}
 
 
-def everywhere(ask: Callable[[str], _T]) -> dict[str, _T]:
+def everywhere(stack: ChaosStack, ask: Callable[[str], _T]) -> dict[str, _T]:
     """Ask all locations at once: ``{location: ask(location)}``."""
-    with ThreadPoolExecutor(len(LOCATIONS)) as pool:
-        return dict(zip(LOCATIONS, pool.map(ask, LOCATIONS), strict=True))
+    names = stack.names
+    with ThreadPoolExecutor(len(names)) as pool:
+        return dict(zip(names, pool.map(ask, names), strict=True))
 
 
-def _run(steps: Generator[None, None, None]) -> None:
+def _run(steps: Iterator[None]) -> None:
     for _ in steps:
         time.sleep(LOOK_SECONDS)
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the processes that a process has started, and theirs."""
-    found = []
-    with contextlib.suppress(OSError):
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-        for child in map(int, text.split()):
-            found += [child, *descendants(child)]
-    return found
-
-
-def send(pids: Iterable[int], number: int) -> None:
-    """Send a signal to those of these processes that still are."""
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)

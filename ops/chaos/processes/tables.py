@@ -42,7 +42,7 @@ def sums(stack: ChaosStack, name: str) -> Sums:
 
 def compare(stack: ChaosStack) -> tuple[Sums, list[Failure]]:
     """Return what all locations hold, and where they do not hold the same (I1)."""
-    found = everywhere(lambda name: sums(stack, name))
+    found = everywhere(stack, lambda name: sums(stack, name))
     names = list(found)
     first = found[names[0]]
     failures = [
