@@ -33,6 +33,7 @@ class KafkaFeed:
         self._origins: dict[str, str] = {}
         self._look_at = 0.0
         self._signers: Signers = {}
+        self._settled_with: Signers = {}
         self._inboxes: dict[tuple[str, int], Inbox] = {}
         self._reader: Reader | None = None
 
@@ -64,7 +65,7 @@ class KafkaFeed:
             reader.close()
 
     def _follow_peers(self) -> None:
-        """Read other topics once there are other peers."""
+        """Read other topics once there are other peers; look at heads again once keys are known."""
         now = time.monotonic()
         if now < self._look_at:
             return
@@ -72,6 +73,10 @@ class KafkaFeed:
         if origins != self._origins:
             self.close()
         self._origins, self._look_at = origins, now + LOOK_SECONDS
+        signers = locations.signers()
+        if signers != self._settled_with:
+            _settle_heads(signers)
+            self._settled_with = signers
 
     def _take(self, origin: str, record: Record) -> None:
         if is_head(record):
@@ -146,3 +151,16 @@ class KafkaFeed:
         letter = DeadLetter(origin, epoch, seq, dead_letters.KAFKA, reason, raw)
         dead_letters.keep(letter, self._applier.clock())
         self._poke(origin)
+
+
+def _settle_heads(signers: Signers) -> None:
+    """Forget the heads of whom no key was known when they came, if one of those known now signed.
+
+    What they cover is covered by later ones, or pulled. A new location hears of former keys only
+    after Kafka has brought it what they signed.
+    """
+    for letter in dead_letters.kept():
+        raw = dead_letters.raw_of(letter) if letter.reason == WRONG_HEAD else b""
+        head = read_head(Record(b"", raw)) if raw else None
+        if head is not None and head.origin == letter.origin and is_signed(head, signers):
+            dead_letters.forget(letter)

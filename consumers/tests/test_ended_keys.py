@@ -124,6 +124,20 @@ def test_kafka_brings_nothing_that_only_an_ended_key_signed(databases, applier):
     assert not DeadLetter.objects.exists()
 
 
+def test_a_head_is_no_dead_letter_any_more_once_the_key_that_signed_it_is_known(databases, applier):
+    """A new location hears of former keys only after Kafka has brought it what they signed."""
+    both = two_branches(databases, applier, "loc2")
+    forged = with_key(both.longer, b"nobody's" * 4)
+    feed = feed_of(applier, [records.of_head(run.head) for run in (with_key(both.longer), forged)])
+    feed.step()
+    assert [each.reason for each in DeadLetter.objects.all()] == ["head not signed"] * 2
+    end_key("loc2", SEEDS["loc2"], both.longer.head.seq)
+    feed._look_at = 0.0
+    feed.step()
+    (left,) = DeadLetter.objects.all()
+    assert records.read_head(records.Record(b"", bytes(left.raw))) == forged.head
+
+
 def test_a_page_that_only_an_ended_key_signed_is_taken_from_a_peer(databases, applier):
     both = two_branches(databases, applier, "loc2")
     end_key("loc2", SEEDS["loc2"], both.longer.head.seq)
