@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import pytest
 
-from ops.chaos.processes import operating
 from ops.chaos.processes.history import STUCK
 from ops.chaos.processes.joining import dismiss, join, refuse_absent
 from ops.chaos.processes.stack import ChaosStack
@@ -21,7 +20,7 @@ LISTED = [{"location": name, "is_retired": False} for name in LOCATIONS]
 
 
 class Joined:
-    """A stack without a process; ``listed`` is who is registered, ``heard`` whom loc4 hears."""
+    """A stack without a process; ``listed`` is who is registered."""
 
     def __init__(self) -> None:
         self.locations = [SimpleNamespace(name=name) for name in LOCATIONS]
@@ -29,7 +28,6 @@ class Joined:
         self.failures: list[Any] = []
         self.asked: list[tuple[str, ...]] = []
         self.listed: list[dict[str, Any]] = LISTED
-        self.heard: list[str] = list(LOCATIONS)
         self.code = 0
         self.peers: Mapping[str, object] = {}
 
@@ -53,20 +51,13 @@ class Joined:
     def dismiss(self, location: Any) -> None:
         self.locations.remove(location)
 
-    def keep_alive(self) -> bool:
-        return True
-
-    def status(self, name: str) -> dict[str, Any]:
-        return {"peers": [{"reachable": each in self.heard} for each in LOCATIONS]}
-
     @property
     def as_stack(self) -> ChaosStack:
         return cast("ChaosStack", self)
 
 
 @pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> Joined:
-    monkeypatch.setattr(operating, "PATIENCE_SECONDS", 0.0)
+def stack() -> Joined:
     return Joined()
 
 
@@ -88,12 +79,6 @@ def test_one_that_cannot_be_entered_is_a_failure(stack: Joined) -> None:
     join(stack.as_stack, "loc1")
     assert [failure.kind for failure in stack.failures] == [STUCK]
     assert stack.names == list(LOCATIONS)
-
-
-def test_one_that_does_not_learn_of_all_is_a_failure(stack: Joined) -> None:
-    stack.heard = ["loc1"]
-    join(stack.as_stack, "loc1")
-    assert [failure.kind for failure in stack.failures] == [STUCK]
 
 
 def test_who_is_dismissed_is_retired(stack: Joined) -> None:

@@ -30,7 +30,7 @@ def upgrade(stack: ChaosStack, name: str) -> None:
 def wait_for_version(stack: ChaosStack) -> None:
     """Wait until all write the newest version, as all have said that they read it."""
     wanted = {name: stack.release_of(name) + 1 for name in stack.names}
-    wait(
+    _wait(
         stack,
         lambda: everywhere(stack, lambda name: _written(stack, name)) == wanted,
         f"not all write version {wanted}",
@@ -50,7 +50,9 @@ def change_key(stack: ChaosStack, name: str) -> None:
     rotate = ("location", "rotate-key")
     if not (
         do(stack, name, *rotate, "--out", str(path)) is not None  # 1
-        and wait(stack, lambda: _ends_well(stack, name, *rotate), f"not all know {name}'s key")  # 2
+        and _wait(
+            stack, lambda: _ends_well(stack, name, *rotate), f"not all know {name}'s key"
+        )  # 2
     ):
         return
     with _stopped(stack, name):  # 3
@@ -58,7 +60,7 @@ def change_key(stack: ChaosStack, name: str) -> None:
         stack.write_environments()
         path.unlink()
     finish = (*rotate, "--finish")
-    wait(stack, lambda: _ends_well(stack, name, *finish), f"{name}'s old key does not end")  # 4
+    _wait(stack, lambda: _ends_well(stack, name, *finish), f"{name}'s old key does not end")  # 4
 
 
 @contextmanager
@@ -74,14 +76,14 @@ def _stopped(stack: ChaosStack, name: str) -> Iterator[None]:
         yield
         for part in parts:
             stack.release(part)
-    wait(
+    _wait(
         stack,
         lambda: stack.readiness(name).get("status") == "ready",
         f"{name} does not serve again",
     )
 
 
-def wait(stack: ChaosStack, is_so: Callable[[], bool], otherwise: str) -> bool:
+def _wait(stack: ChaosStack, is_so: Callable[[], bool], otherwise: str) -> bool:
     """Wait until something is so; return whether it is. That it never is is a failure."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (stack.keep_alive() and is_so()):
